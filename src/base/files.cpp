@@ -1,0 +1,103 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "heatproof/error.h"
+
+namespace heatproof {
+
+namespace {
+
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(std::filesystem::path target)
+      : target_(std::move(target)), path_(target_.string() + fmt::format(".{}.tmp", ::getpid())) {
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (descriptor_ < 0) fail("cannot create it");
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    if (!done_) ::unlink(path_.c_str());
+  }
+
+  void write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) fail("cannot write it");
+      bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+  }
+
+  void commit() {
+    if (::fsync(descriptor_) != 0 && errno != EINVAL) fail("cannot flush it to disk");
+    ::close(descriptor_);
+    descriptor_ = -1;
+    if (::rename(path_.c_str(), target_.c_str()) != 0) fail("cannot rename the finished file");
+    done_ = true;
+  }
+
+ private:
+  [[noreturn]] void fail(std::string_view what) const {
+    throw Error(fmt::format("{}: {} ({}); free space or choose another place with --out or --output", target_.string(),
+                            what, std::strerror(errno)));
+  }
+
+  std::filesystem::path target_;
+  std::string path_;
+  int descriptor_ = -1;
+  bool done_ = false;
+};
+
+}  // namespace
+
+std::string read_file(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
+    throw InputError(fmt::format("{}: no such file; check the path", path.string()));
+  }
+  if (std::filesystem::is_directory(path, error)) {
+    throw InputError(fmt::format("{}: is a folder, expected a file", path.string()));
+  }
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream bytes;
+  if (!in || !(bytes << in.rdbuf() || in.peek() == std::ifstream::traits_type::eof())) {
+    throw InputError(fmt::format("{}: cannot be read ({}); check its permissions", path.string(), std::strerror(errno)));
+  }
+  return std::move(bytes).str();
+}
+
+void write_file(const std::filesystem::path& path, std::string_view bytes) {
+  if (path.has_parent_path()) {
+    std::error_code error;
+    std::filesystem::create_directories(path.parent_path(), error);
+    if (error) {
+      throw Error(fmt::format("{}: cannot create the folder ({}); choose another with --out", path.parent_path().string(),
+                              error.message()));
+    }
+  }
+  TemporaryFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+std::string sha256(std::string_view bytes) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) != 1) throw Error("SHA-256 failed");
+  std::string hex;
+  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
+  return hex;
+}
+
+}  // namespace heatproof

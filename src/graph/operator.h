@@ -1,0 +1,85 @@
+// What an operator is: everything that heatproof knows of it, in one declaration (see src/ops/).
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "graph/builder.h"
+#include "graph/graph.h"
+#include "graph/linear.h"
+
+namespace heatproof {
+
+class Lowering;  // of the engine: emits the steps of a Program
+
+/// What `infer`, `fold` and `sign` see of a node that is about to be made.
+struct NodeView {
+  const Node& node;                        // op, inputs and attributes; the type is not known yet in `infer`
+  std::vector<const Node*> inputs;         // nullptr where an optional input is absent
+  const Type& input(std::size_t i) const;  // throws Error when the input is absent
+  const Shape& shape(std::size_t i) const { return input(i).shape; }
+  bool has(std::size_t i) const { return i < inputs.size() && inputs[i] != nullptr; }
+  /// The values of a constant i64 input. Throws UnsupportedError when it is not constant.
+  std::vector<std::int64_t> integers(std::size_t i) const;
+  bool constant(std::size_t i) const;
+};
+
+/// One pass over a tile: `inputs[k]` and `output` have `n` elements; `parameters` come from Elementwise::parameters.
+using Tile = void (*)(const float* const* inputs, float* output, std::int64_t n, const float* parameters);
+
+/// For operators that act on each element by itself (after numpy broadcasting of their inputs).
+struct Elementwise {
+  Tile tile = nullptr;
+  std::vector<float> (*parameters)(const Attributes&) = nullptr;
+  bool keeps_zero = false;  // f(0, …, 0) = 0: the padding of blocked layouts stays zero
+};
+
+/// What rules and passes may ask of an operator without knowing it.
+enum class Kind : std::uint8_t {
+  other,
+  convolution,   // Conv, ConvTranspose
+  dense,         // Linear (Gemm, MatMul by constant weights)
+  activation,    // ReLU, Sigmoid, ... : one input, elementwise
+  normalization, // BatchNormalization that could not be folded
+  average_pool,  // AveragePool, mean over all positions
+  max_pool,
+  sum,           // Add of two variable values
+  softmax,
+};
+
+struct Traits {
+  Kind kind = Kind::other;
+  bool commutative = false;  // the order of the two inputs does not matter
+  Elementwise elementwise;
+};
+
+struct Operator {
+  std::string_view name;
+  /// Type of the result. Throws Error ("kernel 3x3 is larger than its padded input 2x2") when the inputs do not fit.
+  Type (*infer)(const NodeView&) = nullptr;
+  /// Gradients with respect to each input, given the gradient of the result; invalid Values where there is none.
+  /// Emits nodes into `gradient.builder()`.
+  std::vector<Value> (*derivative)(Value node, Value gradient) = nullptr;
+  /// The linear view for rules of relevance propagation; nullopt where this node is not linear in a variable.
+  std::optional<Linear> (*linear)(Value node) = nullptr;
+  /// A node that does the same with fewer or simpler operators; an invalid Value where there is none.
+  /// Called for every node that is added; must be cheap and exact.
+  Value (*simplify)(Builder&, const NodeView&) = nullptr;
+  /// The same function in the canonical vocabulary (BatchNorm folded into a convolution, ...), emitted from the original
+  /// node's inputs. `sole_use[i]`: this node is the only user of input i. Invalid where there is nothing to do.
+  Value (*canonicalize)(Value node, const std::vector<bool>& sole_use) = nullptr;
+  /// The result for constant inputs; only shape arithmetic and other small data needs it (the engine folds the rest).
+  Tensor (*fold)(const NodeView&) = nullptr;
+  Sign (*sign)(const NodeView&) = nullptr;
+  /// Emits the steps that compute a node. Not needed for elementwise operators.
+  void (*lower)(Lowering&, NodeId) = nullptr;
+  Traits traits = {};
+};
+
+/// Leaves of every graph: data that comes from outside, constants, and constants of one repeated value (attribute "value").
+extern const Operator kInput;
+extern const Operator kConstant;
+extern const Operator kFill;
+
+}  // namespace heatproof

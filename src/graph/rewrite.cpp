@@ -1,0 +1,61 @@
+#include "graph/rewrite.h"
+
+#include <algorithm>
+
+#include "graph/operator.h"
+
+namespace heatproof {
+
+namespace {
+
+/// One sweep; `changed` tells whether any node was rewritten.
+Graph sweep(const Graph& graph, bool& changed) {
+  Builder builder;
+  const auto users = graph.users();
+  std::vector<bool> is_output(graph.nodes().size(), false);
+  for (const Output& output : graph.outputs()) is_output[static_cast<std::size_t>(output.id)] = true;
+  std::vector<Value> values(graph.nodes().size());
+  for (std::size_t id = 0; id < values.size(); ++id) {
+    const Node& node = graph.nodes()[id];
+    if (node.op == &kInput) {
+      values[id] = builder.input(node.name, node.type);
+      continue;
+    }
+    if (node.op == &kConstant) {
+      values[id] = builder.constant(node.constant, node.name);
+      continue;
+    }
+    std::vector<Value> arguments;
+    std::vector<bool> sole_use;
+    for (NodeId input : node.inputs) {
+      arguments.push_back(input == kNone ? Value{} : values[static_cast<std::size_t>(input)]);
+      sole_use.push_back(input != kNone && users[static_cast<std::size_t>(input)].size() == 1 &&
+                         !is_output[static_cast<std::size_t>(input)]);
+    }
+    values[id] = builder.add(*node.op, std::move(arguments), node.attributes, node.name);
+    const Node& added = values[id].node();
+    if (added.op == node.op && added.op->canonicalize != nullptr && added.inputs.size() == sole_use.size()) {
+      if (Value better = added.op->canonicalize(values[id], sole_use)) {
+        values[id] = better;
+        changed = true;
+      }
+    }
+  }
+  for (const Output& output : graph.outputs()) builder.output(output.name, values[static_cast<std::size_t>(output.id)]);
+  return builder.build();
+}
+
+}  // namespace
+
+Graph canonicalize(const Graph& graph) {
+  constexpr int kMostSweeps = 16;
+  Graph result = graph;
+  bool changed = true;
+  for (int i = 0; changed && i < kMostSweeps; ++i) {
+    changed = false;
+    result = sweep(result, changed);
+  }
+  return result;
+}
+
+}  // namespace heatproof

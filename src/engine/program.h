@@ -1,0 +1,71 @@
+// A compiled graph: steps over one planned arena of memory.
+//
+//   Program program = compile(graph);
+//   Workspace workspace(program);
+//   std::vector<Tensor> outputs = workspace.run({x});
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+#include "heatproof/tensor.h"
+
+namespace heatproof {
+
+struct ProgramImage;  // steps, constants and the memory plan
+
+struct Port {
+  std::string name;
+  Type type;
+};
+
+/// Immutable; any number of Workspaces may run it at the same time.
+class Program {
+ public:
+  Program() = default;
+  explicit Program(std::shared_ptr<const ProgramImage> image) : image_(std::move(image)) {}
+
+  const std::vector<Port>& inputs() const;
+  const std::vector<Port>& outputs() const;
+  /// Bytes of working memory per Workspace, and of packed weights and other constants.
+  std::size_t arena_bytes() const;
+  std::size_t constant_bytes() const;
+  std::size_t steps() const;
+  const ProgramImage& image() const { return *image_; }
+
+ private:
+  std::shared_ptr<const ProgramImage> image_;
+};
+
+/// Plans and packs. Throws UnsupportedError for operators that cannot be computed.
+Program compile(const Graph& graph);
+
+struct StepTime {
+  std::string name;
+  double seconds;
+  double work;  // multiply-adds, 0 where it does not apply
+};
+
+/// Working memory for one Program; used by one thread at a time.
+class Workspace {
+ public:
+  explicit Workspace(Program program);
+  ~Workspace();
+  Workspace(Workspace&&) noexcept;
+  Workspace& operator=(Workspace&&) noexcept;
+
+  /// Inputs in the order of `Program::inputs()`. Throws Error when a type or shape is not the program's.
+  std::vector<Tensor> run(std::span<const Tensor> inputs);
+  std::vector<Tensor> run(std::initializer_list<Tensor> inputs) { return run(std::span<const Tensor>(inputs.begin(), inputs.size())); }
+  /// The same, timing each step.
+  std::vector<Tensor> run(std::span<const Tensor> inputs, std::vector<StepTime>& times);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace heatproof

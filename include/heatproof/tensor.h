@@ -40,7 +40,8 @@ std::string to_string(const Shape& shape);
 /// The shape of the result of numpy broadcasting. Throws Error when the shapes do not fit.
 Shape broadcast(const Shape& a, const Shape& b);
 
-/// Dense row-major array with shared storage, 64-byte aligned: copying a Tensor shares its elements, `clone` copies them.
+/// Dense row-major array with shared storage, 64-byte aligned: copying a Tensor shares its elements, `clone`
+/// copies them.
 class Tensor {
  public:
   Tensor() = default;

@@ -49,8 +49,8 @@ class TemporaryFile {
 
  private:
   [[noreturn]] void fail(std::string_view what) const {
-    throw Error(fmt::format("{}: {} ({}); free space or choose another place with --out or --output", target_.string(),
-                            what, std::strerror(errno)));
+    throw Error(fmt::format("{}: {} ({}); free space or choose another place with --out or --output",
+                            target_.string(), what, std::strerror(errno)));
   }
 
   std::filesystem::path target_;
@@ -72,7 +72,8 @@ std::string read_file(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   std::ostringstream bytes;
   if (!in || !(bytes << in.rdbuf() || in.peek() == std::ifstream::traits_type::eof())) {
-    throw InputError(fmt::format("{}: cannot be read ({}); check its permissions", path.string(), std::strerror(errno)));
+    throw InputError(
+        fmt::format("{}: cannot be read ({}); check its permissions", path.string(), std::strerror(errno)));
   }
   return std::move(bytes).str();
 }
@@ -82,8 +83,8 @@ void write_file(const std::filesystem::path& path, std::string_view bytes) {
     std::error_code error;
     std::filesystem::create_directories(path.parent_path(), error);
     if (error) {
-      throw Error(fmt::format("{}: cannot create the folder ({}); choose another with --out", path.parent_path().string(),
-                              error.message()));
+      throw Error(fmt::format("{}: cannot create the folder ({}); choose another with --out",
+                              path.parent_path().string(), error.message()));
     }
   }
   TemporaryFile file(path);
@@ -94,7 +95,8 @@ void write_file(const std::filesystem::path& path, std::string_view bytes) {
 std::string sha256(std::string_view bytes) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) != 1) throw Error("SHA-256 failed");
+  if (EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr) != 1)
+    throw Error("SHA-256 failed");
   std::string hex;
   for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
   return hex;

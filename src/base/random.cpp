@@ -24,7 +24,8 @@ std::uint64_t mix_name(std::uint64_t state, std::string_view name) {
 
 }  // namespace
 
-RandomStream::RandomStream(std::uint64_t seed, std::initializer_list<std::string_view> names, std::uint64_t index) {
+RandomStream::RandomStream(std::uint64_t seed, std::initializer_list<std::string_view> names,
+                           std::uint64_t index) {
   std::uint64_t state = seed;
   state = split_mix(state);
   for (std::string_view name : names) state = mix_name(state, name);

@@ -12,11 +12,12 @@
 
 namespace heatproof {
 
-/// A stream of random numbers derived from (seed, names, index); equal arguments give equal streams on every machine.
-/// Generator: xoshiro256** (Blackman and Vigna 2018), seeded by SplitMix64.
+/// A stream of random numbers derived from (seed, names, index); equal arguments give equal streams on every
+/// machine. Generator: xoshiro256** (Blackman and Vigna 2018), seeded by SplitMix64.
 class RandomStream {
  public:
-  explicit RandomStream(std::uint64_t seed, std::initializer_list<std::string_view> names = {}, std::uint64_t index = 0);
+  explicit RandomStream(std::uint64_t seed, std::initializer_list<std::string_view> names = {},
+                        std::uint64_t index = 0);
 
   std::uint64_t bits();
   /// Uniform in [0, 1).

@@ -1,4 +1,5 @@
-// One attribute for loops that should be compiled for several instruction sets and dispatched when the program starts.
+// One attribute for loops that should be compiled for several instruction sets and dispatched when the
+// program starts.
 #pragma once
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)

@@ -18,18 +18,24 @@ constexpr std::size_t kAlignment = 64;
 
 std::size_t size_of(DType dtype) {
   switch (dtype) {
-    case DType::f32: return 4;
-    case DType::i64: return 8;
-    case DType::boolean: return 1;
+    case DType::f32:
+      return 4;
+    case DType::i64:
+      return 8;
+    case DType::boolean:
+      return 1;
   }
   return 0;
 }
 
 std::string to_string(DType dtype) {
   switch (dtype) {
-    case DType::f32: return "f32";
-    case DType::i64: return "i64";
-    case DType::boolean: return "bool";
+    case DType::f32:
+      return "f32";
+    case DType::i64:
+      return "i64";
+    case DType::boolean:
+      return "bool";
   }
   return "?";
 }
@@ -74,11 +80,13 @@ Tensor Tensor::empty(DType dtype, Shape shape) {
   t.dtype_ = dtype;
   t.elements_ = shape.elements();
   t.shape_ = std::move(shape);
-  const std::size_t size = std::max<std::size_t>((t.bytes() + kAlignment - 1) / kAlignment * kAlignment, kAlignment);
+  const std::size_t size =
+      std::max<std::size_t>((t.bytes() + kAlignment - 1) / kAlignment * kAlignment, kAlignment);
   void* memory = std::aligned_alloc(kAlignment, size);
   if (memory == nullptr) {
-    throw Error(fmt::format("out of memory: {} bytes for a tensor of shape {}; use a smaller batch or --memory", size,
-                            to_string(t.shape_)));
+    throw Error(
+        fmt::format("out of memory: {} bytes for a tensor of shape {}; use a smaller batch or --memory", size,
+                    to_string(t.shape_)));
   }
   t.storage_ = std::shared_ptr<void>(memory, std::free);
   return t;
@@ -98,14 +106,16 @@ Tensor Tensor::filled(Shape shape, float value) {
 
 Tensor Tensor::of(Shape shape, std::span<const float> values) {
   Tensor t = empty(DType::f32, std::move(shape));
-  if (values.size() != static_cast<std::size_t>(t.elements())) throw Error("Tensor::of: wrong number of values");
+  if (values.size() != static_cast<std::size_t>(t.elements()))
+    throw Error("Tensor::of: wrong number of values");
   std::ranges::copy(values, t.data<float>().begin());
   return t;
 }
 
 Tensor Tensor::of(Shape shape, std::span<const std::int64_t> values) {
   Tensor t = empty(DType::i64, std::move(shape));
-  if (values.size() != static_cast<std::size_t>(t.elements())) throw Error("Tensor::of: wrong number of values");
+  if (values.size() != static_cast<std::size_t>(t.elements()))
+    throw Error("Tensor::of: wrong number of values");
   std::ranges::copy(values, t.data<std::int64_t>().begin());
   return t;
 }
@@ -128,7 +138,8 @@ Tensor Tensor::reshaped(Shape shape) const {
 
 Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
   if (shape_.empty() || begin < 0 || end < begin || end > shape_[0]) {
-    throw Error(fmt::format("rows {} to {} are outside of a tensor of shape {}", begin, end, to_string(shape_)));
+    throw Error(
+        fmt::format("rows {} to {} are outside of a tensor of shape {}", begin, end, to_string(shape_)));
   }
   Tensor t = *this;
   const std::int64_t row = shape_[0] == 0 ? 0 : elements_ / shape_[0];
@@ -153,7 +164,8 @@ Tensor concatenate(std::span<const Tensor> parts) {
   for (const Tensor& part : parts) {
     Shape tail = part.shape();
     if (tail.size() == shape.size()) tail[0] = shape[0];
-    if (tail != shape || part.dtype() != parts[0].dtype()) throw Error("concatenate: tensors of different shapes");
+    if (tail != shape || part.dtype() != parts[0].dtype())
+      throw Error("concatenate: tensors of different shapes");
     shape[0] += part.shape()[0];
   }
   Tensor out = Tensor::empty(parts[0].dtype(), shape);

@@ -8,8 +8,8 @@ namespace heatproof {
 /// True for nodes that the tiles can compute: elementwise operators with f32 or boolean results.
 bool is_elementwise(const Graph& graph, NodeId id);
 
-/// Emits one step that computes `root` and the pending elementwise nodes of the same shape that it depends on.
-/// Those that others need too are written out as well.
+/// Emits one step that computes `root` and the pending elementwise nodes of the same shape that it depends
+/// on. Those that others need too are written out as well.
 void emit_elementwise(Lowering& lowering, NodeId root);
 
 }  // namespace heatproof

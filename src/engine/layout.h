@@ -10,8 +10,9 @@
 
 namespace heatproof {
 
-/// Row-major (block 1), or channels (axis 1) in blocks that lie innermost: N, ⌈C/block⌉, spatial..., block: oneDNN's nChw16c.
-/// The padding of the last block is kept at zero. With `channels_last` the order is N, spatial..., C (block 1).
+/// Row-major (block 1), or channels (axis 1) in blocks that lie innermost: N, ⌈C/block⌉, spatial..., block:
+/// oneDNN's nChw16c. The padding of the last block is kept at zero. With `channels_last` the order is N,
+/// spatial..., C (block 1).
 struct Layout {
   int block = 1;
   bool channels_last = false;

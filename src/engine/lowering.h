@@ -1,10 +1,11 @@
-// How operators become the steps of a Program. An operator's `lower` asks for its operands in the layouts that suit it,
-// declares its result, and emits one or more steps:
+// How operators become the steps of a Program. An operator's `lower` asks for its operands in the layouts
+// that suit it, declares its result, and emits one or more steps:
 //
 //   void lower_softmax(Lowering& l, NodeId id) {
 //     Operand x = l.plain(l.input(id, 0));
 //     Operand y = l.result(id, Layout{});
-//     l.emit({.name = "Softmax", .reads = {x.buffer}, .writes = {y.buffer}, .bind = [=](const Binding& bind) {
+//     l.emit({.name = "Softmax", .reads = {x.buffer}, .writes = {y.buffer}, .bind = [=](const Binding& bind)
+//     {
 //       const float* from = bind.f32(x.buffer);
 //       float* to = bind.f32(y.buffer);
 //       return [=] { ... };
@@ -55,12 +56,13 @@ class Binding {
 using Action = std::function<void()>;
 
 struct Step {
-  std::string name;             // for listings and profiles
+  std::string name = {};        // for listings and profiles
   std::vector<BufferId> reads;  // memory that must be ready before
   std::vector<BufferId> writes;
   std::function<Action(const Binding&)> bind;  // called once per Workspace; the Action is called at every run
-  /// writes[i] may share the memory of reads[j] when that is not needed afterwards (elementwise steps).
-  bool in_place = false;
+  /// The memory of one of `replaceable` may become that of `replaced_by` when it is not needed afterwards.
+  std::vector<BufferId> replaceable = {};
+  BufferId replaced_by = -1;
   double work = 0;  // multiply-adds, for reports
 };
 
@@ -91,7 +93,8 @@ class Lowering {
   /// In the given layout, reordered where needed (once, however often it is asked for).
   Operand operand(NodeId id, Layout layout);
   Operand plain(NodeId id) { return operand(id, Layout{}); }
-  /// Reordered to what a primitive asked for; `view` is the shape under which the primitive sees it (same row-major order).
+  /// Reordered to what a primitive asked for; `view` is the shape under which the primitive sees it (same
+  /// row-major order).
   Packed pack(NodeId id, const Shape& view, const dnnl::memory::desc& desc);
 
   // Results.

@@ -59,7 +59,9 @@ class Workspace {
 
   /// Inputs in the order of `Program::inputs()`. Throws Error when a type or shape is not the program's.
   std::vector<Tensor> run(std::span<const Tensor> inputs);
-  std::vector<Tensor> run(std::initializer_list<Tensor> inputs) { return run(std::span<const Tensor>(inputs.begin(), inputs.size())); }
+  std::vector<Tensor> run(std::initializer_list<Tensor> inputs) {
+    return run(std::span<const Tensor>(inputs.begin(), inputs.size()));
+  }
   /// The same, timing each step.
   std::vector<Tensor> run(std::span<const Tensor> inputs, std::vector<StepTime>& times);
 

@@ -12,7 +12,8 @@
 
 namespace heatproof {
 
-using Attribute = std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>, std::vector<double>>;
+using Attribute =
+    std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>, std::vector<double>>;
 
 /// Ordered by name, so that equal attributes print and compare equal.
 class Attributes {
@@ -28,7 +29,9 @@ class Attributes {
 
   std::int64_t integer(std::string_view name, std::int64_t otherwise) const { return get(name, otherwise); }
   double number(std::string_view name, double otherwise) const;
-  std::string text(std::string_view name, std::string otherwise) const { return get(name, std::move(otherwise)); }
+  std::string text(std::string_view name, std::string otherwise) const {
+    return get(name, std::move(otherwise));
+  }
   std::vector<std::int64_t> integers(std::string_view name, std::vector<std::int64_t> otherwise = {}) const {
     return get(name, std::move(otherwise));
   }

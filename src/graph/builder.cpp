@@ -124,7 +124,8 @@ Value Builder::fill(Shape shape, float value) {
 }
 
 Value Builder::integers(const std::vector<std::int64_t>& values) {
-  return constant(Tensor::of({static_cast<std::int64_t>(values.size())}, std::span<const std::int64_t>(values)));
+  return constant(
+      Tensor::of({static_cast<std::int64_t>(values.size())}, std::span<const std::int64_t>(values)));
 }
 
 Value Builder::add(const Operator& op, std::vector<Value> inputs, Attributes attributes, std::string name) {
@@ -155,7 +156,10 @@ Value Builder::add(const Operator& op, std::vector<Value> inputs, Attributes att
   if (op.sign != nullptr) node.sign = op.sign(seen);
   if (&op == &kFill) {
     const double value = node.attributes.number("value", 0);
-    node.sign = value > 0 ? Sign::non_negative : value < 0 ? Sign::non_positive : value == 0 ? Sign::zero : Sign::any;
+    node.sign = value > 0    ? Sign::non_negative
+                : value < 0  ? Sign::non_positive
+                : value == 0 ? Sign::zero
+                             : Sign::any;
   }
   Value value = append(std::move(node));
   known_.emplace(hash, value.id());

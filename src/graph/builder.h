@@ -18,7 +18,8 @@ namespace heatproof {
 
 class Builder;
 
-/// A handle of a node in a Builder; copied freely, valid as long as its Builder. Arithmetic on Values emits nodes (ops/arithmetic.h).
+/// A handle of a node in a Builder; copied freely, valid as long as its Builder. Arithmetic on Values emits
+/// nodes (ops/arithmetic.h).
 class Value {
  public:
   Value() = default;
@@ -56,8 +57,9 @@ class Builder {
   /// A constant of `shape` whose elements are all `value`, without storage.
   Value fill(Shape shape, float value);
   Value integers(const std::vector<std::int64_t>& values);
-  /// The result of an operator: simplified, folded, or an equal node that is already there. Inputs may be invalid Values
-  /// (absent). Throws Error or UnsupportedError with the operator's name when the inputs do not fit.
+  /// The result of an operator: simplified, folded, or an equal node that is already there. Inputs may be
+  /// invalid Values (absent). Throws Error or UnsupportedError with the operator's name when the inputs do
+  /// not fit.
   Value add(const Operator& op, std::vector<Value> inputs, Attributes attributes = {}, std::string name = {});
   void output(std::string name, Value value);
 
@@ -65,7 +67,8 @@ class Builder {
   bool constant(NodeId id) const { return constant_[static_cast<std::size_t>(id)]; }
   NodeId size() const { return static_cast<NodeId>(nodes_.size()); }
 
-  /// Copies a graph into this builder, feeding its inputs with `inputs` (same order); returns a Value for every node.
+  /// Copies a graph into this builder, feeding its inputs with `inputs` (same order); returns a Value for
+  /// every node.
   std::vector<Value> splice(const Graph& graph, const std::vector<Value>& inputs);
   /// The graph of all nodes that the outputs need, and all inputs.
   Graph build() const;

@@ -36,7 +36,8 @@ std::string to_string(const Attributes& attributes) {
     std::visit(
         [&](const auto& v) {
           using T = std::decay_t<decltype(v)>;
-          if constexpr (std::is_same_v<T, std::vector<std::int64_t>> || std::is_same_v<T, std::vector<double>>) {
+          if constexpr (std::is_same_v<T, std::vector<std::int64_t>> ||
+                        std::is_same_v<T, std::vector<double>>) {
             text += fmt::format("[{}]", fmt::join(v, ","));
           } else {
             text += fmt::format("{}", v);
@@ -57,12 +58,14 @@ std::string to_string(const Graph& graph) {
       text += node.inputs[i] == kNone ? "-" : fmt::format("%{}", node.inputs[i]);
     }
     text += ")";
-    if (const std::string attributes = to_string(node.attributes); !attributes.empty()) text += " " + attributes;
+    if (const std::string attributes = to_string(node.attributes); !attributes.empty())
+      text += " " + attributes;
     text += fmt::format(" : {} {}", to_string(node.type.dtype), to_string(node.type.shape));
     if (!node.name.empty()) text += "  # " + node.name;
     text += '\n';
   }
-  for (const Output& output : graph.outputs()) text += fmt::format("output {} = %{}\n", output.name, output.id);
+  for (const Output& output : graph.outputs())
+    text += fmt::format("output {} = %{}\n", output.name, output.id);
   return text;
 }
 

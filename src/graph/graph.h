@@ -27,8 +27,8 @@ struct Type {
   bool operator==(const Type&) const = default;
 };
 
-/// An operator applied to the results of other nodes. Every node has exactly one result, so a node is also a value;
-/// operators with several results become one node per result.
+/// An operator applied to the results of other nodes. Every node has exactly one result, so a node is also a
+/// value; operators with several results become one node per result.
 struct Node {
   const Operator* op = nullptr;
   std::vector<NodeId> inputs;

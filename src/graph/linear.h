@@ -8,8 +8,8 @@
 
 namespace heatproof {
 
-/// Variable operands of a linear operator: one for most, two or more for a sum. Rules calculate with all at once
-/// (ops/arithmetic.h has the operators for it).
+/// Variable operands of a linear operator: one for most, two or more for a sum. Rules calculate with all at
+/// once (ops/arithmetic.h has the operators for it).
 class Operands : public std::vector<Value> {
  public:
   using std::vector<Value>::vector;

@@ -25,7 +25,8 @@ struct NodeView {
   bool constant(std::size_t i) const;
 };
 
-/// One pass over a tile: `inputs[k]` and `output` have `n` elements; `parameters` come from Elementwise::parameters.
+/// One pass over a tile: `inputs[k]` and `output` have `n` elements; `parameters` come from
+/// Elementwise::parameters.
 using Tile = void (*)(const float* const* inputs, float* output, std::int64_t n, const float* parameters);
 
 /// For operators that act on each element by itself (after numpy broadcasting of their inputs).
@@ -38,13 +39,13 @@ struct Elementwise {
 /// What rules and passes may ask of an operator without knowing it.
 enum class Kind : std::uint8_t {
   other,
-  convolution,   // Conv, ConvTranspose
-  dense,         // Linear (Gemm, MatMul by constant weights)
-  activation,    // ReLU, Sigmoid, ... : one input, elementwise
-  normalization, // BatchNormalization that could not be folded
-  average_pool,  // AveragePool, mean over all positions
+  convolution,    // Conv, ConvTranspose
+  dense,          // Linear (Gemm, MatMul by constant weights)
+  activation,     // ReLU, Sigmoid, ... : one input, elementwise
+  normalization,  // BatchNormalization that could not be folded
+  average_pool,   // AveragePool, mean over all positions
   max_pool,
-  sum,           // Add of two variable values
+  sum,  // Add of two variable values
   softmax,
 };
 
@@ -56,20 +57,23 @@ struct Traits {
 
 struct Operator {
   std::string_view name;
-  /// Type of the result. Throws Error ("kernel 3x3 is larger than its padded input 2x2") when the inputs do not fit.
+  /// Type of the result. Throws Error ("kernel 3x3 is larger than its padded input 2x2") when the inputs do
+  /// not fit.
   Type (*infer)(const NodeView&) = nullptr;
-  /// Gradients with respect to each input, given the gradient of the result; invalid Values where there is none.
-  /// Emits nodes into `gradient.builder()`.
+  /// Gradients with respect to each input, given the gradient of the result; invalid Values where there is
+  /// none. Emits nodes into `gradient.builder()`.
   std::vector<Value> (*derivative)(Value node, Value gradient) = nullptr;
   /// The linear view for rules of relevance propagation; nullopt where this node is not linear in a variable.
   std::optional<Linear> (*linear)(Value node) = nullptr;
   /// A node that does the same with fewer or simpler operators; an invalid Value where there is none.
   /// Called for every node that is added; must be cheap and exact.
   Value (*simplify)(Builder&, const NodeView&) = nullptr;
-  /// The same function in the canonical vocabulary (BatchNorm folded into a convolution, ...), emitted from the original
-  /// node's inputs. `sole_use[i]`: this node is the only user of input i. Invalid where there is nothing to do.
+  /// The same function in the canonical vocabulary (BatchNorm folded into a convolution, ...), emitted from
+  /// the original node's inputs. `sole_use[i]`: this node is the only user of input i. Invalid where there is
+  /// nothing to do.
   Value (*canonicalize)(Value node, const std::vector<bool>& sole_use) = nullptr;
-  /// The result for constant inputs; only shape arithmetic and other small data needs it (the engine folds the rest).
+  /// The result for constant inputs; only shape arithmetic and other small data needs it (the engine folds
+  /// the rest).
   Tensor (*fold)(const NodeView&) = nullptr;
   Sign (*sign)(const NodeView&) = nullptr;
   /// Emits the steps that compute a node. Not needed for elementwise operators.
@@ -77,7 +81,8 @@ struct Operator {
   Traits traits = {};
 };
 
-/// Leaves of every graph: data that comes from outside, constants, and constants of one repeated value (attribute "value").
+/// Leaves of every graph: data that comes from outside, constants, and constants of one repeated value
+/// (attribute "value").
 extern const Operator kInput;
 extern const Operator kConstant;
 extern const Operator kFill;

@@ -41,7 +41,8 @@ Graph sweep(const Graph& graph, bool& changed) {
       }
     }
   }
-  for (const Output& output : graph.outputs()) builder.output(output.name, values[static_cast<std::size_t>(output.id)]);
+  for (const Output& output : graph.outputs())
+    builder.output(output.name, values[static_cast<std::size_t>(output.id)]);
   return builder.build();
 }
 

@@ -37,7 +37,8 @@ Value transpose(Value x, std::vector<std::int64_t> perm);
 Value expand(Value x, Shape shape);
 /// Sum over `axes`.
 Value reduce_sum(Value x, std::vector<std::int64_t> axes, bool keepdims);
-/// Sum over the axes along which `x` was broadcast, so that the result has `shape`: the adjoint of broadcasting.
+/// Sum over the axes along which `x` was broadcast, so that the result has `shape`: the adjoint of
+/// broadcasting.
 Value sum_to(Value x, const Shape& shape);
 
 Operands operator*(const Operands& a, const Operands& b);

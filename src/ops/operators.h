@@ -1,6 +1,6 @@
-// The vocabulary of graphs: every operator, one declaration each; the file that defines it is named in the comment.
-// Attributes are ONNX's unless a comment says otherwise; what ONNX passes as a constant input (shapes, axes, pads) is an
-// attribute here, normalised: axes are non-negative, shapes complete.
+// The vocabulary of graphs: every operator, one declaration each; the file that defines it is named in the
+// comment. Attributes are ONNX's unless a comment says otherwise; what ONNX passes as a constant input
+// (shapes, axes, pads) is an attribute here, normalised: axes are non-negative, shapes complete.
 #pragma once
 
 #include <span>
@@ -14,31 +14,35 @@ namespace heatproof {
 extern const Operator kAdd, kSub, kMul, kDiv, kPow, kMax, kMin;
 // logic.cpp: results are boolean (0 or 1 stored as f32 at run time). Where(condition, a, b); Not(x).
 extern const Operator kEqual, kGreater, kLess, kGreaterOrEqual, kLessOrEqual, kAnd, kOr, kXor, kNot, kWhere;
-// activations.cpp: Clip has attributes min, max (doubles); HardSigmoid, Elu, LeakyRelu, Celu, Selu, ThresholdedRelu ONNX's attributes;
-// Gelu has attribute approximate ("none", "tanh").
-extern const Operator kRelu, kLeakyRelu, kElu, kSelu, kCelu, kSigmoid, kHardSigmoid, kHardSwish, kTanh, kSoftplus,
-    kSoftsign, kGelu, kSilu, kMish, kClip, kThresholdedRelu;
-// unary.cpp: Step(x) = 1 where x > 0, else 0. Positive and Negative are max(x, 0) and min(x, 0) for rules (no activation).
-// Stabilize(x; epsilon) = x + epsilon where x >= 0, x - epsilon elsewhere.
-extern const Operator kNeg, kAbs, kSign, kExp, kLog, kSqrt, kReciprocal, kErf, kFloor, kCeil, kRound, kSin, kCos, kStep,
-    kPositive, kNegative, kStabilize;
+// activations.cpp: Clip has attributes min, max (doubles); HardSigmoid, Elu, LeakyRelu, Celu, Selu,
+// ThresholdedRelu ONNX's attributes; Gelu has attribute approximate ("none", "tanh").
+extern const Operator kRelu, kLeakyRelu, kElu, kSelu, kCelu, kSigmoid, kHardSigmoid, kHardSwish, kTanh,
+    kSoftplus, kSoftsign, kGelu, kSilu, kMish, kClip, kThresholdedRelu;
+// unary.cpp: Step(x) = 1 where x > 0, else 0. Positive and Negative are max(x, 0) and min(x, 0) for rules (no
+// activation). Stabilize(x; epsilon) = x + epsilon where x >= 0, x - epsilon elsewhere.
+extern const Operator kNeg, kAbs, kSign, kExp, kLog, kSqrt, kReciprocal, kErf, kFloor, kCeil, kRound, kSin,
+    kCos, kStep, kPositive, kNegative, kStabilize;
 // cast.cpp: attribute to: "f32", "i64", "bool". Only where a type changes.
 extern const Operator kCast;
 
-// conv.cpp: inputs x, w, b?; attributes strides, dilations, pads (begin..., end...), group; auto_pad is resolved by the importer.
-// ConvTranspose also has output_padding. Same weight layout for both: the transpose of Conv(x, w) is ConvTranspose(s, w).
+// conv.cpp: inputs x, w, b?; attributes strides, dilations, pads (begin..., end...), group; auto_pad is
+// resolved by the importer. ConvTranspose also has output_padding. Same weight layout for both: the transpose
+// of Conv(x, w) is ConvTranspose(s, w).
 extern const Operator kConv, kConvTranspose;
 // linear.cpp: Linear(x, w, b?): y[..., m] = Σ_k x[..., k] w[m, k] + b[m].
 extern const Operator kLinear;
-// matmul.cpp: numpy's matmul of two variable (or any) operands of rank >= 2 (equal leading axes or broadcast).
+// matmul.cpp: numpy's matmul of two variable (or any) operands of rank >= 2 (equal leading axes or
+// broadcast).
 extern const Operator kMatMul;
-// batch_normalization.cpp: BatchNormalization(x, scale, shift): x * scale[c] + shift[c], statistics already folded in.
+// batch_normalization.cpp: BatchNormalization(x, scale, shift): x * scale[c] + shift[c], statistics already
+// folded in.
 extern const Operator kBatchNormalization;
-// average_pool.cpp: kernel_shape, strides, pads, dilations?, count_include_pad, and output_shape (i64 list: the spatial
-// size, which settles ceil_mode). AveragePoolTranspose(s) has the same attributes and input_shape (spatial).
+// average_pool.cpp: kernel_shape, strides, pads, dilations?, count_include_pad, and output_shape (i64 list:
+// the spatial size, which settles ceil_mode). AveragePoolTranspose(s) has the same attributes and input_shape
+// (spatial).
 extern const Operator kAveragePool, kAveragePoolTranspose;
-// max_pool.cpp: kernel_shape, strides, pads, dilations, output_shape as above. MaxPoolGradient(x, gradient) routes each
-// value to the first maximum of its window.
+// max_pool.cpp: kernel_shape, strides, pads, dilations, output_shape as above. MaxPoolGradient(x, gradient)
+// routes each value to the first maximum of its window.
 extern const Operator kMaxPool, kMaxPoolGradient;
 
 // reduce.cpp: attributes axes, keepdims (0 or 1). ArgMax: axis, keepdims; i64.
@@ -48,16 +52,18 @@ extern const Operator kSoftmax, kLogSoftmax;
 // one_hot.cpp: OneHot(indices i64 [N]; attribute depth) : f32 [N, depth].
 extern const Operator kOneHot;
 
-// Movement of data: reshape.cpp (attribute shape), transpose.cpp (perm), expand.cpp (shape), concat.cpp (axis),
-// slice.cpp: Slice has starts, ends, steps for every axis (0 <= start < end <= size, step >= 1; negative steps: attribute
-// reversed axes are the importer's to refuse). Unslice(x; shape, starts, steps) puts x into zeros: Slice's adjoint.
+// Movement of data: reshape.cpp (attribute shape), transpose.cpp (perm), expand.cpp (shape), concat.cpp
+// (axis), slice.cpp: Slice has starts, ends, steps for every axis (0 <= start < end <= size, step >= 1;
+// negative steps: attribute reversed axes are the importer's to refuse). Unslice(x; shape, starts, steps)
+// puts x into zeros: Slice's adjoint.
 extern const Operator kReshape, kTranspose, kExpand, kConcat, kSlice, kUnslice;
 // pad.cpp: Pad has pads (begin..., end... for every axis; >= 0), mode ("constant", "reflect", "edge"), value.
 extern const Operator kPad;
-// gather.cpp: Gather(x, indices i64; axis). GatherTranspose(s, indices; axis, size) adds up: Gather's adjoint.
+// gather.cpp: Gather(x, indices i64; axis). GatherTranspose(s, indices; axis, size) adds up: Gather's
+// adjoint.
 extern const Operator kGather, kGatherTranspose;
-// resize.cpp: Resize has mode ("nearest", "linear"), scales-free: output_shape (all axes), coordinate_transformation_mode,
-// nearest_mode. ResizeTranspose(s; input_shape, same) is its adjoint.
+// resize.cpp: Resize has mode ("nearest", "linear"), scales-free: output_shape (all axes),
+// coordinate_transformation_mode, nearest_mode. ResizeTranspose(s; input_shape, same) is its adjoint.
 extern const Operator kResize, kResizeTranspose;
 // lrn.cpp: alpha, beta, bias, size.
 extern const Operator kLrn;

@@ -1,0 +1,226 @@
+#include "engine/lowering.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "engine/elementwise.h"
+#include "graph/operator.h"
+#include "heatproof/error.h"
+
+namespace heatproof {
+
+namespace {
+
+std::shared_ptr<void> allocate(std::size_t bytes) {
+  const std::size_t size = std::max<std::size_t>((bytes + 63) / 64 * 64, 64);
+  void* memory = std::aligned_alloc(64, size);
+  if (memory == nullptr)
+    throw Error(fmt::format("out of memory: {} bytes for a constant of the network", size));
+  return {memory, std::free};
+}
+
+/// Binds steps that run at compile time: all their buffers are constants.
+class ConstantBinding : public Binding {
+ public:
+  ConstantBinding(const std::vector<Buffer>& buffers, const dnnl::engine& engine)
+      : buffers_(buffers), stream_(engine) {}
+  void* pointer(BufferId id) const override { return buffers_[static_cast<std::size_t>(id)].constant.get(); }
+  dnnl::stream stream() const override { return stream_; }
+
+ private:
+  const std::vector<Buffer>& buffers_;
+  dnnl::stream stream_;
+};
+
+const dnnl::engine& shared_engine() {
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+int code(Layout layout) { return layout.channels_last ? -1 : layout.block; }
+
+std::size_t stored_bytes(const Node& node, Layout layout) {
+  const std::size_t size = node.type.dtype == DType::i64 ? 8 : 4;
+  return static_cast<std::size_t>(stored_elements(node.type.shape, layout)) * size;
+}
+
+}  // namespace
+
+Lowering::Lowering(const Graph& graph)
+    : graph_(graph),
+      engine_(shared_engine()),
+      users_(graph.users()),
+      is_output_(graph.nodes().size(), false),
+      constant_(graph.nodes().size(), false),
+      results_(graph.nodes().size()) {
+  for (const Output& output : graph.outputs()) is_output_[static_cast<std::size_t>(output.id)] = true;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const Node& n = graph.node(id);
+    constant_[static_cast<std::size_t>(id)] =
+        n.op != &kInput && std::ranges::all_of(n.inputs, [&](NodeId i) { return i == kNone || constant(i); });
+  }
+}
+
+NodeId Lowering::input(NodeId id, std::size_t i) const {
+  const auto& inputs = node(id).inputs;
+  return i < inputs.size() ? inputs[i] : kNone;
+}
+
+NodeId Lowering::sole_user(NodeId id) const {
+  const auto& users = users_[static_cast<std::size_t>(id)];
+  return users.size() == 1 && !is_output(id) ? users[0] : kNone;
+}
+
+bool Lowering::available(NodeId id) const {
+  if (has_result(id) || node(id).op == &kConstant || node(id).op == &kFill) return true;
+  return is_elementwise(graph_, id) &&
+         std::ranges::all_of(node(id).inputs, [&](NodeId i) { return i == kNone || available(i); });
+}
+
+BufferId Lowering::new_buffer(std::size_t bytes) {
+  buffers_.push_back({bytes, nullptr});
+  return static_cast<BufferId>(buffers_.size()) - 1;
+}
+
+BufferId Lowering::scratch(std::size_t bytes) { return new_buffer(bytes); }
+
+Operand Lowering::result(NodeId id, Layout layout) {
+  Operand& operand = results_[static_cast<std::size_t>(id)];
+  operand = {new_buffer(stored_bytes(node(id), layout)), shape(id), layout};
+  return operand;
+}
+
+void Lowering::alias(NodeId id, const Operand& of) {
+  results_[static_cast<std::size_t>(id)] = {of.buffer, shape(id), Layout{}};
+}
+
+void Lowering::load_constant(NodeId id) {
+  const Node& n = node(id);
+  if (n.op == &kConstant && n.type.dtype != DType::boolean) {
+    const BufferId buffer = new_buffer(n.constant.bytes());
+    const auto keep = std::make_shared<Tensor>(n.constant);
+    buffers_.back().constant = std::shared_ptr<void>(keep, keep->raw());
+    results_[static_cast<std::size_t>(id)] = {buffer, n.type.shape, Layout{}};
+    return;
+  }
+  const Operand to = result(id, Layout{});
+  Buffer& buffer = buffers_[static_cast<std::size_t>(to.buffer)];
+  buffer.constant = allocate(buffer.bytes);
+  float* values = static_cast<float*>(buffer.constant.get());
+  if (n.op == &kFill) {
+    std::fill_n(values, n.type.shape.elements(), static_cast<float>(n.attributes.number("value", 0)));
+  } else {
+    const auto* from = static_cast<const std::uint8_t*>(n.constant.raw());
+    for (std::int64_t i = 0; i < n.type.shape.elements(); ++i) values[i] = from[i] != 0 ? 1.0F : 0.0F;
+  }
+}
+
+Operand Lowering::operand(NodeId id) {
+  if (!has_result(id)) {
+    const Node& n = node(id);
+    if (n.op == &kConstant || n.op == &kFill) {
+      load_constant(id);
+    } else if (is_elementwise(graph_, id)) {
+      emit_elementwise(*this, id);
+    } else {
+      lower(id);
+    }
+  }
+  return results_[static_cast<std::size_t>(id)];
+}
+
+Operand Lowering::operand(NodeId id, Layout layout) {
+  const Operand have = operand(id);
+  if (have.layout == layout) return have;
+  const auto key = std::pair(id, code(layout));
+  if (auto it = reordered_.find(key); it != reordered_.end()) return it->second;
+  return reordered_[key] = reorder(have, layout);
+}
+
+Operand Lowering::reorder(const Operand& from, Layout layout) {
+  const std::size_t bytes = static_cast<std::size_t>(stored_elements(from.shape, layout)) * sizeof(float);
+  const Operand to{new_buffer(bytes), from.shape, layout};
+  const auto source = descriptor(from.shape, from.layout);
+  const auto target = descriptor(from.shape, layout);
+  const dnnl::reorder::primitive_desc pd(engine_, source, engine_, target, onednn::caller_scratchpad());
+  emit(fmt::format("Reorder {} to {}", to_string(from.layout), to_string(layout)), dnnl::reorder(pd),
+       {{DNNL_ARG_FROM, from.buffer, source, false}, {DNNL_ARG_TO, to.buffer, target, true}},
+       pd.scratchpad_desc());
+  return to;
+}
+
+Packed Lowering::pack(NodeId id, const Shape& view, const dnnl::memory::desc& desc) {
+  const Operand from = plain(id);
+  const auto source = descriptor(view, Layout{});
+  if (desc == source) return {from.buffer, source};
+  for (const Packed& known : packed_[id]) {
+    if (known.desc == desc) return known;
+  }
+  const Packed to{new_buffer(desc.get_size()), desc};
+  const dnnl::reorder::primitive_desc pd(engine_, source, engine_, desc, onednn::caller_scratchpad());
+  emit("Pack", dnnl::reorder(pd),
+       {{DNNL_ARG_FROM, from.buffer, source, false}, {DNNL_ARG_TO, to.buffer, desc, true}},
+       pd.scratchpad_desc());
+  packed_[id].push_back(to);
+  return to;
+}
+
+void Lowering::emit(std::string name, const dnnl::primitive& primitive, std::vector<Argument> arguments,
+                    const dnnl::memory::desc& scratchpad, double work) {
+  Step step;
+  step.name = std::move(name);
+  step.work = work;
+  if (scratchpad.get_size() > 0) {
+    arguments.push_back({DNNL_ARG_SCRATCHPAD, scratch(scratchpad.get_size()), scratchpad, true});
+  }
+  for (const Argument& a : arguments) (a.written ? step.writes : step.reads).push_back(a.buffer);
+  step.bind = [primitive, arguments = std::move(arguments), engine = engine_](const Binding& bind) -> Action {
+    std::unordered_map<int, dnnl::memory> bound;
+    for (const Argument& a : arguments)
+      bound.emplace(a.index, dnnl::memory(a.desc, engine, bind.pointer(a.buffer)));
+    return
+        [primitive, stream = bind.stream(), bound = std::move(bound)] { primitive.execute(stream, bound); };
+  };
+  emit(std::move(step));
+}
+
+void Lowering::emit(Step step) {
+  const auto known = [&](BufferId id) { return buffers_[static_cast<std::size_t>(id)].constant != nullptr; };
+  if (!std::ranges::all_of(step.reads, known)) {
+    steps_.push_back(std::move(step));
+    return;
+  }
+  for (BufferId id : step.writes) {
+    Buffer& buffer = buffers_[static_cast<std::size_t>(id)];
+    buffer.constant = allocate(buffer.bytes);
+  }
+  ConstantBinding binding(buffers_, engine_);
+  step.bind(binding)();
+  binding.stream().wait();
+}
+
+void Lowering::lower(NodeId id) {
+  const Node& n = node(id);
+  if (n.op->lower == nullptr) {
+    throw UnsupportedError(
+        fmt::format("node '{}' ({}): the engine cannot compute it at run time", n.name, n.op->name));
+  }
+  n.op->lower(*this, id);
+  if (!has_result(id)) throw Error(fmt::format("operator {} emitted no result", n.op->name));
+}
+
+void Lowering::run() {
+  for (NodeId id : graph_.inputs()) input_buffers_.push_back(result(id, Layout{}).buffer);
+  for (NodeId id = 0; id < graph_.size(); ++id) {
+    const Node& n = node(id);
+    // Leaves and elementwise nodes wait until they are asked for, so that chains are emitted as one step.
+    if (has_result(id) || n.op == &kConstant || n.op == &kFill || is_elementwise(graph_, id)) continue;
+    lower(id);
+  }
+  for (const Output& output : graph_.outputs()) output_buffers_.push_back(plain(output.id).buffer);
+}
+
+}  // namespace heatproof

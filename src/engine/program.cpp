@@ -1,0 +1,168 @@
+#include "engine/program.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <set>
+
+#include "engine/lowering.h"
+#include "engine/memory_plan.h"
+#include "graph/operator.h"
+#include "heatproof/error.h"
+
+namespace heatproof {
+
+struct ProgramImage {
+  std::vector<Port> inputs, outputs;
+  std::vector<Buffer> buffers;
+  std::vector<Step> steps;
+  std::vector<BufferId> input_buffers, output_buffers;
+  MemoryPlan plan;
+  std::size_t constant_bytes = 0;
+  dnnl::engine engine;
+};
+
+const std::vector<Port>& Program::inputs() const { return image_->inputs; }
+const std::vector<Port>& Program::outputs() const { return image_->outputs; }
+std::size_t Program::arena_bytes() const { return image_->plan.arena_bytes; }
+std::size_t Program::constant_bytes() const { return image_->constant_bytes; }
+std::size_t Program::steps() const { return image_->steps.size(); }
+
+namespace {
+
+/// Frees constants that were needed only to compute other constants.
+void drop_unused_constants(ProgramImage& image) {
+  std::set<BufferId> used(image.output_buffers.begin(), image.output_buffers.end());
+  for (const Step& step : image.steps) used.insert(step.reads.begin(), step.reads.end());
+  std::set<const void*> counted;
+  for (BufferId id = 0; id < static_cast<BufferId>(image.buffers.size()); ++id) {
+    Buffer& buffer = image.buffers[static_cast<std::size_t>(id)];
+    if (!used.contains(id)) {
+      buffer.constant.reset();
+    } else if (buffer.constant && counted.insert(buffer.constant.get()).second) {
+      image.constant_bytes += buffer.bytes;
+    }
+  }
+}
+
+}  // namespace
+
+Program compile(const Graph& graph) {
+  Lowering lowering(graph);
+  lowering.run();
+  auto image = std::make_shared<ProgramImage>();
+  for (NodeId id : graph.inputs()) image->inputs.push_back({graph.node(id).name, graph.node(id).type});
+  for (const Output& output : graph.outputs())
+    image->outputs.push_back({output.name, graph.node(output.id).type});
+  image->buffers = lowering.buffers();
+  image->steps = lowering.steps();
+  image->input_buffers = lowering.input_buffers();
+  image->output_buffers = lowering.output_buffers();
+  image->engine = lowering.engine();
+  drop_unused_constants(*image);
+  image->plan = plan_memory(image->buffers, image->steps, image->input_buffers, image->output_buffers);
+  return Program(std::move(image));
+}
+
+struct Workspace::State : Binding {
+  explicit State(Program p) : program(std::move(p)), queue(program.image().engine) {
+    const std::size_t bytes = std::max<std::size_t>((program.arena_bytes() + 63) / 64 * 64, 64);
+    arena.reset(static_cast<char*>(std::aligned_alloc(64, bytes)));
+    if (!arena) {
+      throw Error(
+          fmt::format("out of memory: {} bytes of working memory; use a smaller batch or --memory", bytes));
+    }
+    // Blocked layouts have padding that primitives expect to be zero.
+    std::memset(arena.get(), 0, bytes);
+    for (const Step& step : program.image().steps) actions.push_back(step.bind(*this));
+  }
+
+  void* pointer(BufferId id) const override {
+    const auto i = static_cast<std::size_t>(id);
+    const Buffer& buffer = program.image().buffers[i];
+    if (buffer.constant) return buffer.constant.get();
+    return arena.get() + program.image().plan.offsets[i];
+  }
+  dnnl::stream stream() const override { return queue; }
+
+  void load(std::span<const Tensor> inputs) {
+    const ProgramImage& image = program.image();
+    if (inputs.size() != image.inputs.size()) {
+      throw Error(
+          fmt::format("the program takes {} inputs, {} were given", image.inputs.size(), inputs.size()));
+    }
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const Type& type = image.inputs[i].type;
+      if (inputs[i].dtype() != type.dtype || inputs[i].shape() != type.shape) {
+        throw Error(fmt::format("input '{}' must be {} {}, it is {} {}", image.inputs[i].name,
+                                to_string(type.dtype), to_string(type.shape), to_string(inputs[i].dtype()),
+                                to_string(inputs[i].shape())));
+      }
+      void* to = pointer(image.input_buffers[i]);
+      if (type.dtype == DType::boolean) {
+        const auto* from = static_cast<const std::uint8_t*>(inputs[i].raw());
+        for (std::int64_t k = 0; k < inputs[i].elements(); ++k)
+          static_cast<float*>(to)[k] = from[k] != 0 ? 1.0F : 0.0F;
+      } else {
+        std::memcpy(to, inputs[i].raw(), inputs[i].bytes());
+      }
+    }
+  }
+
+  std::vector<Tensor> results() const {
+    const ProgramImage& image = program.image();
+    std::vector<Tensor> outputs;
+    for (std::size_t i = 0; i < image.outputs.size(); ++i) {
+      const Type& type = image.outputs[i].type;
+      Tensor tensor = Tensor::empty(type.dtype, type.shape);
+      const void* from = pointer(image.output_buffers[i]);
+      if (type.dtype == DType::boolean) {
+        auto* to = static_cast<std::uint8_t*>(tensor.raw());
+        for (std::int64_t k = 0; k < tensor.elements(); ++k) to[k] = static_cast<const float*>(from)[k] != 0;
+      } else {
+        std::memcpy(tensor.raw(), from, tensor.bytes());
+      }
+      outputs.push_back(std::move(tensor));
+    }
+    return outputs;
+  }
+
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+  Program program;
+  mutable dnnl::stream queue;
+  std::unique_ptr<char, Free> arena;
+  std::vector<Action> actions;
+};
+
+Workspace::Workspace(Program program) : state_(std::make_unique<State>(std::move(program))) {}
+Workspace::~Workspace() = default;
+Workspace::Workspace(Workspace&&) noexcept = default;
+Workspace& Workspace::operator=(Workspace&&) noexcept = default;
+
+std::vector<Tensor> Workspace::run(std::span<const Tensor> inputs) {
+  state_->load(inputs);
+  for (const Action& action : state_->actions) action();
+  state_->queue.wait();
+  return state_->results();
+}
+
+std::vector<Tensor> Workspace::run(std::span<const Tensor> inputs, std::vector<StepTime>& times) {
+  using Clock = std::chrono::steady_clock;
+  state_->load(inputs);
+  times.clear();
+  const auto& steps = state_->program.image().steps;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const auto start = Clock::now();
+    state_->actions[i]();
+    state_->queue.wait();
+    times.push_back(
+        {steps[i].name, std::chrono::duration<double>(Clock::now() - start).count(), steps[i].work});
+  }
+  return state_->results();
+}
+
+}  // namespace heatproof

@@ -55,6 +55,7 @@ Lowering::Lowering(const Graph& graph)
       users_(graph.users()),
       is_output_(graph.nodes().size(), false),
       constant_(graph.nodes().size(), false),
+      fused_(graph.nodes().size(), false),
       results_(graph.nodes().size()) {
   for (const Output& output : graph.outputs()) is_output_[static_cast<std::size_t>(output.id)] = true;
   for (NodeId id = 0; id < graph.size(); ++id) {
@@ -209,7 +210,8 @@ void Lowering::lower(NodeId id) {
         fmt::format("node '{}' ({}): the engine cannot compute it at run time", n.name, n.op->name));
   }
   n.op->lower(*this, id);
-  if (!has_result(id)) throw Error(fmt::format("operator {} emitted no result", n.op->name));
+  if (!has_result(id) && !fused_[static_cast<std::size_t>(id)])
+    throw Error(fmt::format("operator {} emitted no result", n.op->name));
 }
 
 void Lowering::run() {
@@ -217,7 +219,9 @@ void Lowering::run() {
   for (NodeId id = 0; id < graph_.size(); ++id) {
     const Node& n = node(id);
     // Leaves and elementwise nodes wait until they are asked for, so that chains are emitted as one step.
-    if (has_result(id) || n.op == &kConstant || n.op == &kFill || is_elementwise(graph_, id)) continue;
+    if (has_result(id) || fused_[static_cast<std::size_t>(id)] || n.op == &kConstant || n.op == &kFill ||
+        is_elementwise(graph_, id))
+      continue;
     lower(id);
   }
   for (const Output& output : graph_.outputs()) output_buffers_.push_back(plain(output.id).buffer);

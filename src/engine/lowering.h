@@ -102,6 +102,8 @@ class Lowering {
   Operand result(NodeId id, Layout layout);
   /// The result of a node is the memory of another operand under the node's own shape (Reshape).
   void alias(NodeId id, const Operand& of);
+  /// A node that never gets a value of its own, since a step computes what follows it at once.
+  void mark_fused(NodeId id) { fused_[static_cast<std::size_t>(id)] = true; }
   /// Working memory of a step; list it among the step's writes.
   BufferId scratch(std::size_t bytes);
   void emit(Step step);
@@ -137,7 +139,7 @@ class Lowering {
   const Graph& graph_;
   dnnl::engine engine_;
   std::vector<std::vector<NodeId>> users_;
-  std::vector<bool> is_output_, constant_;
+  std::vector<bool> is_output_, constant_, fused_;
   std::vector<Operand> results_;
   std::map<std::pair<NodeId, int>, Operand> reordered_;  // (node, layout code)
   std::map<NodeId, std::vector<Packed>> packed_;

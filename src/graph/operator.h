@@ -33,7 +33,6 @@ using Tile = void (*)(const float* const* inputs, float* output, std::int64_t n,
 struct Elementwise {
   Tile tile = nullptr;
   std::vector<float> (*parameters)(const Attributes&) = nullptr;
-  bool keeps_zero = false;  // f(0, …, 0) = 0: the padding of blocked layouts stays zero
 };
 
 /// What rules and passes may ask of an operator without knowing it.

@@ -19,6 +19,7 @@ Value operator-(Value a, double b);
 Value operator*(Value a, double b);
 Value operator*(double a, Value b);
 Value operator-(double a, Value b);
+Value operator+(double a, Value b);
 Value operator/(Value a, double b);
 
 /// max(x, 0) and min(x, 0); x itself or zero where the sign is known.

@@ -12,18 +12,14 @@ namespace heatproof {
 
 // binary.cpp: elementwise with numpy broadcasting. f32; Add, Sub, Mul, Div, Max, Min also fold i64.
 extern const Operator kAdd, kSub, kMul, kDiv, kPow, kMax, kMin;
-// logic.cpp: results are boolean (0 or 1 stored as f32 at run time). Where(condition, a, b); Not(x).
-extern const Operator kEqual, kGreater, kLess, kGreaterOrEqual, kLessOrEqual, kAnd, kOr, kXor, kNot, kWhere;
 // activations.cpp: Clip has attributes min, max (doubles); HardSigmoid, Elu, LeakyRelu, Celu, Selu,
 // ThresholdedRelu ONNX's attributes; Gelu has attribute approximate ("none", "tanh").
 extern const Operator kRelu, kLeakyRelu, kElu, kSelu, kCelu, kSigmoid, kHardSigmoid, kHardSwish, kTanh,
-    kSoftplus, kSoftsign, kGelu, kSilu, kMish, kClip, kThresholdedRelu;
+    kSoftplus, kSoftsign, kGelu, kSilu, kMish, kClip;
 // unary.cpp: Step(x) = 1 where x > 0, else 0. Positive and Negative are max(x, 0) and min(x, 0) for rules (no
 // activation). Stabilize(x; epsilon) = x + epsilon where x >= 0, x - epsilon elsewhere.
 extern const Operator kNeg, kAbs, kSign, kExp, kLog, kSqrt, kReciprocal, kErf, kFloor, kCeil, kRound, kSin,
     kCos, kStep, kPositive, kNegative, kStabilize;
-// cast.cpp: attribute to: "f32", "i64", "bool". Only where a type changes.
-extern const Operator kCast;
 
 // conv.cpp: inputs x, w, b?; attributes strides, dilations, pads (begin..., end...), group; auto_pad is
 // resolved by the importer. ConvTranspose also has output_padding. Same weight layout for both: the transpose
@@ -45,8 +41,8 @@ extern const Operator kAveragePool, kAveragePoolTranspose;
 // routes each value to the first maximum of its window.
 extern const Operator kMaxPool, kMaxPoolGradient;
 
-// reduce.cpp: attributes axes, keepdims (0 or 1). ArgMax: axis, keepdims; i64.
-extern const Operator kReduceSum, kReduceMean, kReduceMax, kReduceMin, kReduceProd, kArgMax;
+// reduce.cpp: attributes axes, keepdims (0 or 1).
+extern const Operator kReduceSum, kReduceMean, kReduceMax, kReduceMin, kReduceProd;
 // softmax.cpp: axis. (ONNX opset < 13 flattens; the importer resolves it.)
 extern const Operator kSoftmax, kLogSoftmax;
 // one_hot.cpp: OneHot(indices i64 [N]; attribute depth) : f32 [N, depth].
@@ -57,18 +53,10 @@ extern const Operator kOneHot;
 // negative steps: attribute reversed axes are the importer's to refuse). Unslice(x; shape, starts, steps)
 // puts x into zeros: Slice's adjoint.
 extern const Operator kReshape, kTranspose, kExpand, kConcat, kSlice, kUnslice;
-// pad.cpp: Pad has pads (begin..., end... for every axis; >= 0), mode ("constant", "reflect", "edge"), value.
+// pad.cpp: Pad has pads (begin..., end... for every axis; >= 0) and value.
 extern const Operator kPad;
-// gather.cpp: Gather(x, indices i64; axis). GatherTranspose(s, indices; axis, size) adds up: Gather's
-// adjoint.
-extern const Operator kGather, kGatherTranspose;
-// resize.cpp: Resize has mode ("nearest", "linear"), scales-free: output_shape (all axes),
-// coordinate_transformation_mode, nearest_mode. ResizeTranspose(s; input_shape, same) is its adjoint.
-extern const Operator kResize, kResizeTranspose;
-// lrn.cpp: alpha, beta, bias, size.
-extern const Operator kLrn;
-// layer_normalization.cpp: LayerNormalization(x, scale, bias?; axis, epsilon).
-extern const Operator kLayerNormalization;
+// gather.cpp: Gather(x, constant indices i64; axis).
+extern const Operator kGather;
 
 /// Every operator, by name; nullptr where there is none.
 const Operator* find_operator(std::string_view name);

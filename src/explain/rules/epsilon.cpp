@@ -1,0 +1,12 @@
+// LRP-0 and LRP-ε. Bach et al. 2015, "On Pixel-Wise Explanations", eq. 58. Also the rule `norm` of sums and
+// average pools.
+#include "explain/rules/terms.h"
+
+namespace heatproof::rules {
+
+Operands epsilon(const Linear& layer, Value R, const Options& o) {
+  const Value s = R / stabilize(preactivation(layer, o), o.epsilon);
+  return layer.a * layer.transpose(layer.w, s);
+}
+
+}  // namespace heatproof::rules

@@ -1,0 +1,24 @@
+// LRP-γ. Montavon et al. 2019, "Layer-Wise Relevance Propagation: An Overview", sec. 10.2.1; generalized to
+// negative inputs and outputs by Andéol et al. 2021: outputs with z > 0 favour what raised them, outputs with
+// z < 0 what lowered them.
+#include "explain/rules/terms.h"
+
+namespace heatproof::rules {
+
+Operands gamma(const Linear& layer, Value R, double gamma, const Options& o) {
+  const Value b = bias(layer, o);
+  const Value w_up = layer.w + gamma * positive(layer.w);
+  const Value w_down = layer.w + gamma * negative(layer.w);
+  const Value b_up = b ? b + gamma * positive(b) : b;
+  const Value b_down = b ? b + gamma * negative(b) : b;
+  const Value z = layer.output;
+
+  const Contributions raising{layer, w_up, w_down};
+  const Value s_up = step(z) * R / stabilize(raising.sum(b_up), o.epsilon);
+  if (z.sign() == Sign::non_negative) return raising.share(s_up);
+  const Contributions lowering{layer, w_down, w_up};
+  const Value s_down = step(-z) * R / stabilize(lowering.sum(b_down), o.epsilon);
+  return raising.share(s_up) + lowering.share(s_down);
+}
+
+}  // namespace heatproof::rules

@@ -1,0 +1,45 @@
+// Pieces that several rules are made of.
+#pragma once
+
+#include "explain/rules/rules.h"
+#include "ops/arithmetic.h"
+
+namespace heatproof::rules {
+
+/// The layer's bias as the options want it; invalid where there is none.
+inline Value bias(const Linear& layer, const Options& o) { return o.bias == Bias::keep ? layer.b : Value{}; }
+
+/// z with or without the bias.
+inline Value preactivation(const Linear& layer, const Options& o) {
+  return o.bias == Bias::keep || !layer.b ? layer.output : layer.apply(layer.a, layer.w, {});
+}
+
+inline Value positive_or_none(Value x) { return x ? positive(x) : x; }
+inline Value negative_or_none(Value x) { return x ? negative(x) : x; }
+
+/// Contributions of one kind, from a⁺ with the weights `up` and from a⁻ with the weights `down`; halves that
+/// are known to be zero (a ≥ 0 after a ReLU) never reach the graph.
+struct Contributions {
+  const Linear& layer;
+  Value up, down;
+
+  Value sum(Value b) const {
+    return layer.apply(positive(layer.a), up, b) + layer.apply(negative(layer.a), down, {});
+  }
+  Operands share(Value s) const {
+    const Operands p = positive(layer.a);
+    const Operands n = negative(layer.a);
+    if (all_zero(n)) return p * layer.transpose(up, s);
+    if (all_zero(p)) return n * layer.transpose(down, s);
+    return p * layer.transpose(up, s) + n * layer.transpose(down, s);
+  }
+
+  static bool all_zero(const Operands& a) {
+    for (const Value& v : a) {
+      if (v.sign() != Sign::zero) return false;
+    }
+    return true;
+  }
+};
+
+}  // namespace heatproof::rules

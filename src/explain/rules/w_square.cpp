@@ -1,0 +1,13 @@
+// w²: relevance by squared weights, whatever the input. Montavon et al. 2017, sec. 4.1, the nearest root.
+#include "explain/rules/terms.h"
+
+namespace heatproof::rules {
+
+Operands w_square(const Linear& layer, Value R, const Options& o) {
+  const Value b = bias(layer, o);
+  const Value w = layer.w * layer.w;
+  const Value s = R / stabilize(layer.apply(ones_like(layer.a), w, b ? b * b : b), o.epsilon);
+  return layer.transpose(w, s);
+}
+
+}  // namespace heatproof::rules

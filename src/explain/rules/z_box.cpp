@@ -1,0 +1,18 @@
+// z^B for inputs in a box [l, h], such as pixels. Montavon et al. 2017, sec. 4.2.
+#include "explain/rules/terms.h"
+
+namespace heatproof::rules {
+
+Operands z_box(const Linear& layer, Value R, Value low, Value high, const Options& o) {
+  const Value l = expand(low, layer.a[0].shape());
+  const Value h = expand(high, layer.a[0].shape());
+  const Value w_plus = positive(layer.w);
+  const Value w_minus = negative(layer.w);
+  const Value z =
+      layer.apply(layer.a, layer.w, {}) - layer.apply({l}, w_plus, {}) - layer.apply({h}, w_minus, {});
+  const Value s = R / stabilize(z, o.epsilon);
+  return layer.a * layer.transpose(layer.w, s) - Operands{l} * layer.transpose(w_plus, s) -
+         Operands{h} * layer.transpose(w_minus, s);
+}
+
+}  // namespace heatproof::rules

@@ -1,0 +1,206 @@
+// Convolutions, matrix products and pooling.
+#include <fmt/format.h>
+
+#include "heatproof/error.h"
+#include "onnx/import.h"
+
+namespace heatproof {
+
+namespace {
+
+using Values = std::vector<Value>;
+
+/// Kernel, strides, dilations and pads of a window over the spatial axes of x, auto_pad resolved.
+struct Window {
+  std::vector<std::int64_t> kernel, strides, dilations, pads;
+};
+
+Window window_of(const Importing& i, const Shape& x, std::vector<std::int64_t> kernel) {
+  const std::size_t n = kernel.size();
+  if (x.size() != n + 2)
+    throw InputError(fmt::format("kernel of {} axes over an input of shape {}", n, to_string(x)));
+  Window w{kernel, i.integers("strides", std::vector<std::int64_t>(n, 1)),
+           i.integers("dilations", std::vector<std::int64_t>(n, 1)),
+           i.integers("pads", std::vector<std::int64_t>(2 * n, 0))};
+  if (w.strides.size() != n || w.dilations.size() != n || w.pads.size() != 2 * n) {
+    throw InputError("strides, dilations or pads do not have one entry per spatial axis");
+  }
+  const std::string mode = i.text("auto_pad", "NOTSET");
+  if (mode == "VALID") w.pads.assign(2 * n, 0);
+  if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
+    for (std::size_t k = 0; k < n; ++k) {
+      if (w.strides[k] < 1) throw InputError("strides must be at least 1");
+      const std::int64_t extent = w.dilations[k] * (kernel[k] - 1) + 1;
+      const std::int64_t output = (x[k + 2] + w.strides[k] - 1) / w.strides[k];
+      const std::int64_t total = std::max<std::int64_t>(0, (output - 1) * w.strides[k] + extent - x[k + 2]);
+      w.pads[k] = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
+      w.pads[k + n] = total - w.pads[k];
+    }
+  }
+  return w;
+}
+
+Values conv(const Importing& i) {
+  const Shape& w = i.shape(1);
+  if (w.rank() < 3) throw InputError(fmt::format("weights of shape {} have no kernel", to_string(w)));
+  const Window window = window_of(i, i.shape(0), i.integers("kernel_shape", {w.begin() + 2, w.end()}));
+  if (window.kernel != std::vector<std::int64_t>(w.begin() + 2, w.end()))
+    throw InputError("kernel_shape does not fit the weights");
+  return {i.add(kConv, {i.input(0), i.input(1), i.has(2) ? i.input(2) : Value{}},
+                {{"strides", window.strides},
+                 {"dilations", window.dilations},
+                 {"pads", window.pads},
+                 {"group", i.integer("group", 1)}})};
+}
+
+Values conv_transpose(const Importing& i) {
+  const Shape& w = i.shape(1);
+  if (w.rank() < 3) throw InputError(fmt::format("weights of shape {} have no kernel", to_string(w)));
+  const std::size_t n = w.size() - 2;
+  if (i.shape(0).size() != w.size()) throw InputError("input and weights have different ranks");
+  std::vector<std::int64_t> kernel(w.begin() + 2, w.end());
+  auto strides = i.integers("strides", std::vector<std::int64_t>(n, 1));
+  auto dilations = i.integers("dilations", std::vector<std::int64_t>(n, 1));
+  auto pads = i.integers("pads", std::vector<std::int64_t>(2 * n, 0));
+  auto padding = i.integers("output_padding", std::vector<std::int64_t>(n, 0));
+  const auto wanted = i.integers("output_shape");
+  const std::string mode = i.text("auto_pad", "NOTSET");
+  if (strides.size() != n || dilations.size() != n || pads.size() != 2 * n || padding.size() != n)
+    throw InputError("attributes do not have one entry per spatial axis");
+  for (std::size_t k = 0; k < n && (!wanted.empty() || mode.starts_with("SAME")); ++k) {
+    const std::int64_t natural =
+        strides[k] * (i.shape(0)[k + 2] - 1) + padding[k] + dilations[k] * (kernel[k] - 1) + 1;
+    const std::int64_t size =
+        wanted.empty() ? i.shape(0)[k + 2] * strides[k] : wanted.at(wanted.size() - n + k);
+    const std::int64_t total = natural - size;
+    if (total < 0) throw UnsupportedError("ConvTranspose with an output_shape beyond its natural size");
+    pads[k] = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
+    pads[k + n] = total - pads[k];
+  }
+  return {i.add(kConvTranspose, {i.input(0), i.input(1), i.has(2) ? i.input(2) : Value{}},
+                {{"strides", strides},
+                 {"dilations", dilations},
+                 {"pads", pads},
+                 {"output_padding", padding},
+                 {"group", i.integer("group", 1)}})};
+}
+
+Values gemm(const Importing& i) {
+  Value a = i.input(0);
+  Value b = i.input(1);
+  if (a.shape().rank() != 2 || b.shape().rank() != 2) throw InputError("Gemm multiplies matrices");
+  if (i.integer("transA", 0) != 0) a = transpose(a, {1, 0});
+  const double alpha = i.number("alpha", 1);
+  const double beta = i.number("beta", 1);
+  Value y;
+  if (b.constant()) {
+    if (i.integer("transB", 0) == 0) b = transpose(b, {1, 0});
+    y = i.add(kLinear, {a, alpha == 1 ? b : b * alpha});
+  } else {
+    if (i.integer("transB", 0) != 0) b = transpose(b, {1, 0});
+    y = i.add(kMatMul, {alpha == 1 ? a : a * alpha, b});
+  }
+  if (!i.has(2)) return {y};
+  const Value c = beta == 1 ? i.input(2) : i.input(2) * beta;
+  return {i.add(kAdd, {y, c})};
+}
+
+Values matmul(const Importing& i) {
+  Value a = i.input(0);
+  Value b = i.input(1);
+  if (a.shape().rank() >= 2 && b.shape().rank() >= 2) return {i.add(kMatMul, {a, b})};
+  // numpy: vectors become matrices for the product.
+  const Shape sa = a.shape();
+  const Shape sb = b.shape();
+  if (sa.rank() == 1) a = reshape(a, {1, sa[0]});
+  if (sb.rank() == 1) b = reshape(b, {sb[0], 1});
+  const Value y = i.add(kMatMul, {a, b});
+  Shape shape = y.shape();
+  if (sb.rank() == 1) shape.pop_back();
+  if (sa.rank() == 1) shape.erase(shape.end() - (sb.rank() == 1 ? 1 : 2));
+  return {reshape(y, shape)};
+}
+
+/// Output sizes of pooling; ceil_mode keeps a last window that starts inside of the input or its left
+/// padding.
+std::vector<std::int64_t> pooled_sizes(const Importing& i, const Shape& x, const Window& w) {
+  std::vector<std::int64_t> sizes;
+  const std::size_t n = w.kernel.size();
+  for (std::size_t k = 0; k < n; ++k) {
+    if (w.strides[k] < 1) throw InputError("strides must be at least 1");
+    const std::int64_t extent = w.dilations[k] * (w.kernel[k] - 1) + 1;
+    const std::int64_t room = x[k + 2] + w.pads[k] + w.pads[k + n] - extent;
+    if (room < 0) {
+      throw InputError(
+          fmt::format("the kernel spans {} where the padded input has {}; the input is too small for this "
+                      "network (use larger images or --size)",
+                      extent, room + extent));
+    }
+    const bool ceil = i.integer("ceil_mode", 0) != 0;
+    std::int64_t size = (ceil ? room + w.strides[k] - 1 : room) / w.strides[k] + 1;
+    if (ceil && (size - 1) * w.strides[k] >= x[k + 2] + w.pads[k]) --size;
+    sizes.push_back(size);
+  }
+  return sizes;
+}
+
+Importer pool(const Operator& op) {
+  return [&op](const Importing& i) {
+    const Shape& x = i.shape(0);
+    const Window w = window_of(i, x, i.integers("kernel_shape"));
+    Attributes a{{"kernel_shape", w.kernel},
+                 {"strides", w.strides},
+                 {"pads", w.pads},
+                 {"dilations", w.dilations},
+                 {"output_shape", pooled_sizes(i, x, w)}};
+    if (&op == &kAveragePool) a.set("count_include_pad", i.integer("count_include_pad", 0));
+    if (i.node.output_size() > 1 && !i.node.output(1).empty())
+      throw UnsupportedError("the indices of MaxPool");
+    return Values{i.add(op, {i.input(0)}, a)};
+  };
+}
+
+Importer global_pool(const Operator& op) {
+  return [&op](const Importing& i) {
+    std::vector<std::int64_t> axes;
+    for (int k = 2; k < i.shape(0).rank(); ++k) axes.push_back(k);
+    return Values{i.add(op, {i.input(0)}, {{"axes", axes}, {"keepdims", std::int64_t{1}}})};
+  };
+}
+
+Importer reduce(const Operator& op) {
+  return [&op](const Importing& i) {
+    const int rank = i.shape(0).rank();
+    auto axes = i.axes(i.integers_of(1, "axes"), rank);
+    if (axes.empty()) {
+      if (i.integer("noop_with_empty_axes", 0) != 0) return Values{i.input(0)};
+      for (int k = 0; k < rank; ++k) axes.push_back(k);
+    }
+    return Values{i.add(op, {i.input(0)}, {{"axes", axes}, {"keepdims", i.integer("keepdims", 1)}})};
+  };
+}
+
+}  // namespace
+
+void add_layer_importers(ImporterTable& t) {
+  t["Conv"] = conv;
+  t["ConvTranspose"] = conv_transpose;
+  t["Gemm"] = gemm;
+  t["MatMul"] = matmul;
+  t["MaxPool"] = pool(kMaxPool);
+  t["AveragePool"] = pool(kAveragePool);
+  t["GlobalAveragePool"] = global_pool(kReduceMean);
+  t["GlobalMaxPool"] = global_pool(kReduceMax);
+  t["ReduceSum"] = reduce(kReduceSum);
+  t["ReduceMean"] = reduce(kReduceMean);
+  t["ReduceMax"] = reduce(kReduceMax);
+  t["ReduceMin"] = reduce(kReduceMin);
+  t["ReduceProd"] = reduce(kReduceProd);
+  t["ReduceL2"] = [](const Importing& i) {
+    Importing squared = i;
+    squared.inputs[0] = i.input(0) * i.input(0);
+    return Values{i.add(kSqrt, {reduce(kReduceSum)(squared)[0]})};
+  };
+}
+
+}  // namespace heatproof

@@ -1,0 +1,280 @@
+#include "onnx/model.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/files.h"
+#include "heatproof/error.h"
+#include "onnx/import.h"
+
+namespace heatproof {
+
+namespace {
+
+constexpr std::int64_t kOldestOpset = 7;
+
+void parse(const std::string& bytes, const std::string& file, onnx::ModelProto& proto) {
+  google::protobuf::io::ArrayInputStream array(
+      bytes.data(), static_cast<int>(std::min<std::size_t>(bytes.size(), INT32_MAX)));
+  google::protobuf::io::CodedInputStream stream(&array);
+  stream.SetTotalBytesLimit(INT32_MAX);
+  if (bytes.size() > INT32_MAX || !proto.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage()) {
+    throw InputError(
+        fmt::format("{}: not an ONNX model, or truncated; check that the file was copied whole", file));
+  }
+  if (!proto.has_graph() || proto.graph().node_size() == 0 || proto.graph().output_size() == 0) {
+    throw InputError(
+        fmt::format("{}: holds no network (no nodes or no outputs); export the model again", file));
+  }
+}
+
+std::int64_t opset_of(const onnx::ModelProto& proto, const std::string& file) {
+  std::int64_t opset = proto.opset_import_size() == 0 ? 1 : 0;
+  for (const auto& entry : proto.opset_import()) {
+    if (entry.domain().empty() || entry.domain() == "ai.onnx") opset = entry.version();
+  }
+  if (opset < kOldestOpset) {
+    throw UnsupportedError(fmt::format(
+        "{}: opset {} is older than {}; convert it with onnx.version_converter", file, opset, kOldestOpset));
+  }
+  return opset;
+}
+
+std::optional<DType> dtype_of(int type) {
+  using P = onnx::TensorProto;
+  if (type == P::FLOAT || type == P::FLOAT16 || type == P::BFLOAT16 || type == P::DOUBLE) return DType::f32;
+  if (type == P::INT64 || type == P::INT32) return DType::i64;
+  if (type == P::BOOL) return DType::boolean;
+  return std::nullopt;
+}
+
+std::vector<ModelInput> inputs_of(const Model::Contents& c, const std::string& file) {
+  std::vector<ModelInput> inputs;
+  for (const auto& value : c.proto.graph().input()) {
+    if (c.weights.contains(value.name())) continue;
+    const auto& type = value.type().tensor_type();
+    const auto dtype = dtype_of(type.elem_type());
+    if (!dtype || !type.has_shape())
+      throw UnsupportedError(
+          fmt::format("{}: input '{}' is not a tensor of numbers with a shape", file, value.name()));
+    ModelInput input{value.name(), *dtype, {}};
+    for (const auto& d : type.shape().dim()) {
+      const bool fixed = d.has_dim_value() && d.dim_value() > 0;
+      input.dims.push_back(fixed ? std::optional<std::int64_t>(d.dim_value()) : std::nullopt);
+    }
+    inputs.push_back(std::move(input));
+  }
+  if (inputs.empty()) throw InputError(fmt::format("{}: the network has no input", file));
+  return inputs;
+}
+
+std::string external_bytes_name(const onnx::ModelProto& proto) {
+  std::set<std::string> files;
+  for (const auto& t : proto.graph().initializer()) {
+    for (const auto& e : t.external_data()) {
+      if (e.key() == "location") files.insert(e.value());
+    }
+  }
+  return fmt::format("{}", fmt::join(files, "\n"));
+}
+
+/// Runs `f`, adding file, node and operator to the message of whatever it throws.
+template <typename F>
+auto with_context(const std::string& file, const onnx::NodeProto& node, F&& f) {
+  const auto where = [&](const std::exception& e) {
+    const std::string name = !node.name().empty()     ? node.name()
+                             : node.output_size() > 0 ? node.output(0)
+                                                      : "";
+    return fmt::format("{}: node '{}' ({}): {}", file, name, node.op_type(), e.what());
+  };
+  try {
+    return f();
+  } catch (const UnsupportedError& e) {
+    throw UnsupportedError(where(e));
+  } catch (const std::exception& e) {
+    throw InputError(where(e));
+  }
+}
+
+class Specializer {
+ public:
+  Specializer(const Model& model, const Model::Contents& c, const Specialization& wanted)
+      : model_(model),
+        c_(c),
+        wanted_(wanted),
+        file_(c.path.filename().string()),
+        folder_(c.path.parent_path()) {}
+
+  Graph run() {
+    for (const ModelInput& input : c_.inputs)
+      values_[input.name] = builder_.input(input.name, {input.dtype, shape_of(input)});
+    for (const auto& node : c_.proto.graph().node()) {
+      with_context(file_, node, [&] { import(node); });
+    }
+    for (const auto& output : c_.proto.graph().output()) {
+      const auto it = values_.find(output.name());
+      if (it == values_.end())
+        throw InputError(fmt::format("{}: output '{}' is computed by no node", file_, output.name()));
+      builder_.output(output.name(), it->second);
+    }
+    return builder_.build();
+  }
+
+ private:
+  Shape shape_of(const ModelInput& input) const {
+    Shape shape;
+    const auto given = wanted_.shapes.find(input.name);
+    for (std::size_t i = 0; i < input.dims.size(); ++i) {
+      std::optional<std::int64_t> d = input.dims[i];
+      if (given != wanted_.shapes.end()) {
+        if (given->second.size() != input.dims.size()) {
+          throw InputError(fmt::format("{}: input '{}' has {} axes, data of shape {} was given", file_,
+                                       input.name, input.dims.size(), to_string(given->second)));
+        }
+        if (i > 0 && d && *d != given->second[i]) {
+          throw InputError(fmt::format(
+              "{}: input '{}' takes {} along axis {}, data of shape {} was given; use --size or other data",
+              file_, input.name, *d, i, to_string(given->second)));
+        }
+        d = given->second[i];
+      }
+      if (i == 0) d = wanted_.batch;
+      if (!d) {
+        throw InputError(
+            fmt::format("{}: axis {} of input '{}' is open; give its size with --size or data of that shape",
+                        file_, i, input.name));
+      }
+      shape.push_back(*d);
+    }
+    if (shape.elements() > (std::int64_t{1} << 33))
+      throw InputError(fmt::format("{}: input '{}' of shape {} is too large; use a smaller batch", file_,
+                                   input.name, to_string(shape)));
+    return shape;
+  }
+
+  Value value(const std::string& name) {
+    if (name.empty()) return {};
+    if (const auto it = values_.find(name); it != values_.end()) return it->second;
+    if (const auto it = c_.weights.find(name); it != c_.weights.end())
+      return values_[name] = builder_.constant(it->second, name);
+    throw InputError(fmt::format(
+        "input '{}' is neither an input, a weight nor computed before; the file is damaged", name));
+  }
+
+  void import(const onnx::NodeProto& node) {
+    std::vector<Value> inputs;
+    for (const std::string& name : node.input()) inputs.push_back(value(name));
+    const Importing importing{builder_, node,          std::move(inputs),
+                              c_.opset, wanted_.batch, model_.declared_batch().value_or(0),
+                              folder_};
+    const auto it = importers().find(node.op_type());
+    if (it == importers().end()) throw UnsupportedError("the operator is not supported");
+    const std::vector<Value> results = it->second(importing);
+    for (int i = 0; i < node.output_size() && i < static_cast<int>(results.size()); ++i) {
+      values_[node.output(i)] = results[static_cast<std::size_t>(i)];
+    }
+  }
+
+  const Model& model_;
+  const Model::Contents& c_;
+  const Specialization& wanted_;
+  std::string file_;
+  std::filesystem::path folder_;
+  Builder builder_;
+  std::map<std::string, Value> values_;
+};
+
+std::vector<UnsupportedNode> find_unsupported(const onnx::ModelProto& proto) {
+  std::vector<UnsupportedNode> nodes;
+  for (const auto& node : proto.graph().node()) {
+    const bool standard = node.domain().empty() || node.domain() == "ai.onnx";
+    if (standard && importers().contains(node.op_type())) continue;
+    const std::string name = !node.name().empty()     ? node.name()
+                             : node.output_size() > 0 ? node.output(0)
+                                                      : "";
+    nodes.push_back({name, standard ? node.op_type() : node.domain() + "." + node.op_type(),
+                     "operator is not supported"});
+  }
+  return nodes;
+}
+
+}  // namespace
+
+Model Model::inspect(const std::filesystem::path& path) {
+  const std::string bytes = read_file(path);
+  const std::string file = path.filename().string();
+  auto c = std::make_shared<Contents>();
+  c->path = path;
+  parse(bytes, file, c->proto);
+  c->opset = opset_of(c->proto, file);
+  try {
+    for (const auto& t : c->proto.graph().initializer())
+      c->weights[t.name()] = read_tensor(t, path.parent_path());
+  } catch (const UnsupportedError& e) {
+    throw UnsupportedError(fmt::format("{}: {}", file, e.what()));
+  } catch (const std::exception& e) {
+    throw InputError(fmt::format("{}: {}", file, e.what()));
+  }
+  std::string fingerprint = sha256(bytes);
+  if (const std::string names = external_bytes_name(c->proto); !names.empty()) {
+    for (std::size_t begin = 0; begin <= names.size();) {
+      const std::size_t end = std::min(names.find('\n', begin), names.size());
+      fingerprint += sha256(read_file(path.parent_path() / names.substr(begin, end - begin)));
+      begin = end + 1;
+    }
+    fingerprint = sha256(fingerprint);
+  }
+  c->hash = fingerprint;
+  c->proto.mutable_graph()->clear_initializer();  // converted above; the memory is freed
+  c->inputs = inputs_of(*c, file);
+  c->unsupported = find_unsupported(c->proto);
+  Model model;
+  model.contents_ = std::move(c);
+  return model;
+}
+
+Model Model::load(const std::filesystem::path& path) {
+  Model model = inspect(path);
+  const auto& nodes = model.unsupported();
+  if (nodes.empty()) return model;
+  std::string list;
+  for (const UnsupportedNode& n : nodes)
+    list += fmt::format("{}'{}' ({})", list.empty() ? "" : ", ", n.node, n.op);
+  throw UnsupportedError(
+      fmt::format("{}: {} node(s) have operators that heatproof does not support: {}; export the model with "
+                  "standard ONNX operators",
+                  path.filename().string(), nodes.size(), list));
+}
+
+const std::filesystem::path& Model::path() const { return contents_->path; }
+const std::string& Model::hash() const { return contents_->hash; }
+const std::vector<ModelInput>& Model::inputs() const { return contents_->inputs; }
+std::int64_t Model::opset() const { return contents_->opset; }
+const std::vector<UnsupportedNode>& Model::unsupported() const { return contents_->unsupported; }
+
+std::string Model::producer() const {
+  const auto& p = contents_->proto;
+  return p.producer_version().empty() ? p.producer_name() : p.producer_name() + " " + p.producer_version();
+}
+
+std::vector<std::string> Model::outputs() const {
+  std::vector<std::string> names;
+  for (const auto& o : contents_->proto.graph().output()) names.push_back(o.name());
+  return names;
+}
+
+std::optional<std::int64_t> Model::declared_batch() const {
+  const auto& dims = contents_->inputs.front().dims;
+  return dims.empty() ? std::nullopt : dims[0];
+}
+
+Graph Model::specialize(const Specialization& wanted) const {
+  return Specializer(*this, *contents_, wanted).run();
+}
+
+}  // namespace heatproof

@@ -1,0 +1,252 @@
+// Operators that move elements: reshaping, slicing, padding, joining.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "heatproof/error.h"
+#include "onnx/import.h"
+
+namespace heatproof {
+
+namespace {
+
+using Values = std::vector<Value>;
+
+std::int64_t product(const std::vector<std::int64_t>& dims) {
+  std::int64_t n = 1;
+  for (std::int64_t d : dims) n *= d;
+  return n;
+}
+
+/// Models written for one batch size have it in their shapes. Batch is the outermost axis, so that
+/// multiplying the leading dimension is exact.
+Shape fit_batch(const Importing& i, std::vector<std::int64_t> target, std::int64_t elements) {
+  if (i.declared > 0 && i.batch != i.declared && !target.empty() && product(target) != elements &&
+      product(target) * i.batch == elements * i.declared) {
+    target[0] = target[0] * i.batch / i.declared;
+  }
+  return Shape(std::span<const std::int64_t>(target));
+}
+
+Values reshape_to(const Importing& i) {
+  const Value x = i.input(0);
+  auto target = i.integers_of(1, "shape");
+  const bool keep_zeros = i.integer("allowzero", 0) != 0;
+  std::ptrdiff_t open = -1;
+  for (std::size_t k = 0; k < target.size(); ++k) {
+    if (target[k] == 0 && !keep_zeros) {
+      if (k >= x.shape().size()) throw InputError("shape 0 copies an axis that does not exist");
+      target[k] = x.shape()[k];
+    }
+    if (target[k] == -1) {
+      if (open >= 0) throw InputError("more than one dimension is -1");
+      open = static_cast<std::ptrdiff_t>(k);
+    } else if (target[k] < 0) {
+      throw InputError(fmt::format("dimension {} is negative", target[k]));
+    }
+  }
+  const std::int64_t elements = x.shape().elements();
+  if (open >= 0) {
+    // A leading 1 that stands for the batch, followed by -1, would swallow the batch.
+    if (i.declared == 1 && i.batch != 1 && open > 0 && target[0] == 1 && x.shape()[0] == i.batch)
+      target[0] = i.batch;
+    std::int64_t known = 1;
+    for (std::size_t k = 0; k < target.size(); ++k)
+      known *= static_cast<std::ptrdiff_t>(k) == open ? 1 : target[k];
+    if (known == 0 || elements % known != 0)
+      throw InputError(fmt::format("cannot reshape {} elements", elements));
+    target[static_cast<std::size_t>(open)] = elements / known;
+  }
+  return {i.add(kReshape, {x}, {{"shape", std::vector<std::int64_t>(fit_batch(i, target, elements))}})};
+}
+
+Value reshaped(const Importing& i, Shape shape) {
+  return i.add(kReshape, {i.input(0)}, {{"shape", std::vector<std::int64_t>(shape)}});
+}
+
+Values flatten(const Importing& i) {
+  const Shape& x = i.shape(0);
+  std::int64_t axis = i.integer("axis", 1);
+  if (axis < 0) axis += x.rank();
+  if (axis < 0 || axis > x.rank()) throw InputError("axis is out of range");
+  std::int64_t outer = 1;
+  for (std::int64_t k = 0; k < axis; ++k) outer *= x[static_cast<std::size_t>(k)];
+  return {reshaped(i, {outer, outer == 0 ? 0 : x.elements() / outer})};
+}
+
+Values squeeze(const Importing& i) {
+  const Shape& x = i.shape(0);
+  const auto axes = i.axes(i.integers_of(1, "axes"), x.rank());
+  Shape y;
+  for (int k = 0; k < x.rank(); ++k) {
+    const std::int64_t d = x[static_cast<std::size_t>(k)];
+    const bool named = std::ranges::count(axes, k) != 0;
+    if (named && d != 1) throw InputError(fmt::format("axis {} has length {}, not 1", k, d));
+    if (!(axes.empty() ? d == 1 : named)) y.push_back(d);
+  }
+  return {reshaped(i, y)};
+}
+
+Values unsqueeze(const Importing& i) {
+  const Shape& x = i.shape(0);
+  auto axes = i.integers_of(1, "axes");
+  const int rank = x.rank() + static_cast<int>(axes.size());
+  axes = i.axes(axes, rank);
+  Shape y;
+  auto from = x.begin();
+  for (int k = 0; k < rank; ++k) {
+    if (std::ranges::count(axes, k) != 0)
+      y.push_back(1);
+    else if (from != x.end())
+      y.push_back(*from++);
+  }
+  if (from != x.end()) throw InputError("axes are repeated");
+  return {reshaped(i, y)};
+}
+
+Values transposed(const Importing& i) {
+  std::vector<std::int64_t> reversed;
+  for (int k = i.shape(0).rank(); k-- > 0;) reversed.push_back(k);
+  return {i.add(kTranspose, {i.input(0)}, {{"perm", i.integers("perm", reversed)}})};
+}
+
+Value sliced(const Importing& i, Value x, std::vector<std::int64_t> starts, std::vector<std::int64_t> ends,
+             std::vector<std::int64_t> steps) {
+  return x.builder().add(
+      kSlice, {x}, {{"starts", std::move(starts)}, {"ends", std::move(ends)}, {"steps", std::move(steps)}},
+      i.name());
+}
+
+Values slice(const Importing& i) {
+  const Value x = i.input(0);
+  const Shape& shape = x.shape();
+  const auto first = i.integers_of(1, "starts");
+  const auto last = i.integers_of(2, "ends");
+  auto axes = i.integers_of(3, "axes");
+  auto strides = i.has(4) ? i.constant_integers(4) : std::vector<std::int64_t>(first.size(), 1);
+  if (axes.empty()) {
+    for (std::size_t k = 0; k < first.size(); ++k) axes.push_back(static_cast<std::int64_t>(k));
+  }
+  if (last.size() != first.size() || axes.size() != first.size() || strides.size() != first.size())
+    throw InputError("starts, ends, axes and steps differ in length");
+  axes = i.axes(axes, shape.rank());
+  std::vector<std::int64_t> starts(shape.size(), 0);
+  std::vector<std::int64_t> ends(shape.begin(), shape.end());
+  std::vector<std::int64_t> steps(shape.size(), 1);
+  for (std::size_t k = 0; k < axes.size(); ++k) {
+    const auto axis = static_cast<std::size_t>(axes[k]);
+    const std::int64_t n = shape[axis];
+    if (strides[k] < 1) throw UnsupportedError("Slice with a negative step");
+    const auto clamp = [&](std::int64_t v) { return std::clamp<std::int64_t>(v < 0 ? v + n : v, 0, n); };
+    starts[axis] = clamp(first[k]);
+    ends[axis] = clamp(last[k]);
+    steps[axis] = strides[k];
+    if (starts[axis] >= ends[axis]) throw UnsupportedError("Slice with an empty result");
+  }
+  return {sliced(i, x, starts, ends, steps)};
+}
+
+Values split(const Importing& i) {
+  const Value x = i.input(0);
+  const auto axis = static_cast<std::size_t>(i.axis(i.integer("axis", 0), x.shape().rank()));
+  auto sizes = i.integers_of(1, "split");
+  const int parts = i.node.output_size();
+  if (sizes.empty()) {
+    const std::int64_t chunk = (x.shape()[axis] + parts - 1) / parts;
+    std::int64_t rest = x.shape()[axis];
+    for (int k = 0; k < parts; ++k) {
+      sizes.push_back(std::min(chunk, rest));
+      rest -= sizes.back();
+    }
+  }
+  Values results;
+  std::vector<std::int64_t> starts(x.shape().size(), 0);
+  std::vector<std::int64_t> ends(x.shape().begin(), x.shape().end());
+  const std::vector<std::int64_t> steps(x.shape().size(), 1);
+  for (std::int64_t size : sizes) {
+    ends[axis] = starts[axis] + size;
+    results.push_back(sliced(i, x, starts, ends, steps));
+    starts[axis] = ends[axis];
+  }
+  return results;
+}
+
+Values pad(const Importing& i) {
+  const Value x = i.input(0);
+  const std::string mode = i.text("mode", "constant");
+  if (mode != "constant") throw UnsupportedError(fmt::format("Pad with mode '{}'", mode));
+  auto pads = i.integers_of(1, "pads");
+  const double value = i.has(2) ? i.constant(2).data<float>()[0] : i.number("value", 0);
+  const auto rank = x.shape().size();
+  if (i.has(3)) {
+    const auto axes = i.axes(i.constant_integers(3), x.shape().rank());
+    std::vector<std::int64_t> full(2 * rank, 0);
+    for (std::size_t k = 0; k < axes.size(); ++k) {
+      full[static_cast<std::size_t>(axes[k])] = pads.at(k);
+      full[static_cast<std::size_t>(axes[k]) + rank] = pads.at(k + axes.size());
+    }
+    pads = full;
+  }
+  return {i.add(kPad, {x}, {{"pads", pads}, {"value", value}})};
+}
+
+Values concat(const Importing& i) {
+  Values parts;
+  for (std::size_t k = 0; k < i.inputs.size(); ++k) {
+    if (i.shape(k).elements() != 0 || i.inputs.size() == 1) parts.push_back(i.input(k));
+  }
+  if (parts.empty()) throw InputError("nothing to join");
+  const std::int64_t axis = i.axis(i.integer("axis", 1), parts[0].shape().rank());
+  // Constants made for one sample (class tokens) join every sample of the batch.
+  for (Value& part : parts) {
+    if (axis != 0 && part.constant() && part.dtype() == DType::f32 && i.declared == 1 && i.batch > 1 &&
+        part.shape()[0] == 1) {
+      Shape wide = part.shape();
+      wide[0] = i.batch;
+      part = expand(part, wide);
+    }
+  }
+  return {i.add(kConcat, parts, {{"axis", axis}})};
+}
+
+Values expand_to(const Importing& i) {
+  const Shape target = broadcast(i.shape(0), Shape(std::span<const std::int64_t>(i.constant_integers(1))));
+  return {i.add(kExpand, {i.input(0)}, {{"shape", std::vector<std::int64_t>(target)}})};
+}
+
+Values gather(const Importing& i) {
+  const std::int64_t axis = i.axis(i.integer("axis", 0), i.shape(0).rank());
+  return {i.add(kGather, {i.input(0), i.input(1)}, {{"axis", axis}})};
+}
+
+Values depth_to_space(const Importing& i) {
+  const Shape& x = i.shape(0);
+  const std::int64_t b = i.integer("blocksize", 1);
+  if (x.rank() != 4 || b < 1 || x[1] % (b * b) != 0) throw InputError("blocksize does not fit the channels");
+  const std::int64_t c = x[1] / (b * b);
+  const bool crd = i.text("mode", "DCR") == "CRD";
+  const Value split_axes =
+      reshape(i.input(0), crd ? Shape{x[0], c, b, b, x[2], x[3]} : Shape{x[0], b, b, c, x[2], x[3]});
+  const Value moved = transpose(split_axes, crd ? std::vector<std::int64_t>{0, 1, 4, 2, 5, 3}
+                                                : std::vector<std::int64_t>{0, 3, 4, 1, 5, 2});
+  return {i.add(kReshape, {moved}, {{"shape", std::vector<std::int64_t>{x[0], c, x[2] * b, x[3] * b}}})};
+}
+
+}  // namespace
+
+void add_movement_importers(ImporterTable& t) {
+  t["Reshape"] = reshape_to;
+  t["Flatten"] = flatten;
+  t["Squeeze"] = squeeze;
+  t["Unsqueeze"] = unsqueeze;
+  t["Transpose"] = transposed;
+  t["Slice"] = slice;
+  t["Split"] = split;
+  t["Pad"] = pad;
+  t["Concat"] = concat;
+  t["Expand"] = expand_to;
+  t["Gather"] = gather;
+  t["DepthToSpace"] = depth_to_space;
+}
+
+}  // namespace heatproof

@@ -1,0 +1,160 @@
+// Shape arithmetic and constants: known once the input size is fixed, so that nothing of it reaches the
+// graph.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "heatproof/error.h"
+#include "onnx/import.h"
+
+namespace heatproof {
+
+namespace {
+
+using Values = std::vector<Value>;
+
+Values shape(const Importing& i) {
+  const Shape& x = i.shape(0);
+  const auto clamp = [&](std::int64_t v) {
+    return std::clamp<std::int64_t>(v < 0 ? v + x.rank() : v, 0, x.rank());
+  };
+  const std::int64_t start = clamp(i.integer("start", 0));
+  const std::int64_t end = clamp(i.integer("end", x.rank()));
+  return {i.g.integers({x.begin() + start, x.begin() + std::max(start, end)})};
+}
+
+Values constant(const Importing& i) {
+  const auto scalar = [&](auto value) { return Tensor::of(Shape{}, std::span(&value, 1)); };
+  for (const auto& a : i.node.attribute()) {
+    if (a.name() == "value") return {i.g.constant(read_tensor(a.t(), i.folder), i.name())};
+    if (a.name() == "value_float") return {i.g.constant(Tensor::scalar(a.f()))};
+    if (a.name() == "value_int") return {i.g.constant(scalar(std::int64_t{a.i()}))};
+    if (a.name() == "value_ints") return {i.g.integers({a.ints().begin(), a.ints().end()})};
+    if (a.name() == "value_floats") {
+      const std::vector<float> values(a.floats().begin(), a.floats().end());
+      return {i.g.constant(
+          Tensor::of({static_cast<std::int64_t>(values.size())}, std::span<const float>(values)))};
+    }
+  }
+  throw UnsupportedError("a constant that is neither numbers nor integers");
+}
+
+Values constant_of_shape(const Importing& i) {
+  const Shape shape(std::span<const std::int64_t>(i.constant_integers(0)));
+  const auto* a = i.attribute("value");
+  const Tensor value = a != nullptr ? read_tensor(a->t(), i.folder) : Tensor::scalar(0);
+  if (value.elements() != 1) throw InputError("attribute value must hold one element");
+  if (value.dtype() == DType::f32) return {i.g.fill(shape, value.data<float>()[0])};
+  if (shape.elements() > 1'000'000) throw UnsupportedError("a large constant of integers");
+  Tensor t = Tensor::zeros(value.dtype(), shape);
+  for (std::int64_t k = 0; k < t.elements(); ++k) {
+    if (value.dtype() == DType::i64)
+      t.data<std::int64_t>()[static_cast<std::size_t>(k)] = value.data<std::int64_t>()[0];
+    else
+      static_cast<std::uint8_t*>(t.raw())[k] = *static_cast<const std::uint8_t*>(value.raw());
+  }
+  return {i.g.constant(t)};
+}
+
+Values range(const Importing& i) {
+  const Tensor start = i.constant(0);
+  if (start.dtype() == DType::f32) {
+    const double a = start.data<float>()[0];
+    const double step = i.constant(2).data<float>()[0];
+    const double n = std::ceil((i.constant(1).data<float>()[0] - a) / step);
+    if (!(n >= 0 && n < 1e7)) throw InputError("range is empty or too long");
+    Tensor t = Tensor::zeros(DType::f32, {static_cast<std::int64_t>(n)});
+    for (std::size_t k = 0; k < t.data<float>().size(); ++k)
+      t.data<float>()[k] = static_cast<float>(a + step * static_cast<double>(k));
+    return {i.g.constant(t)};
+  }
+  const std::int64_t a = i.constant_integers(0).at(0);
+  const std::int64_t b = i.constant_integers(1).at(0);
+  const std::int64_t step = i.constant_integers(2).at(0);
+  if (step == 0) throw InputError("range with step 0");
+  std::vector<std::int64_t> values;
+  for (std::int64_t v = a; step > 0 ? v < b : v > b; v += step) {
+    values.push_back(v);
+    if (values.size() > 10'000'000) throw InputError("range is too long");
+  }
+  return {i.g.integers(values)};
+}
+
+/// Element k of a small constant broadcast to `shape`, as a number.
+double element(const Tensor& t, const Shape& shape, std::int64_t k) {
+  const auto strides = shape.strides();
+  const auto own = t.shape().strides();
+  const std::size_t shift = shape.size() - t.shape().size();
+  std::int64_t offset = 0;
+  for (std::size_t a = 0; a < own.size(); ++a) {
+    if (t.shape()[a] != 1) offset += k / strides[a + shift] % shape[a + shift] * own[a];
+  }
+  const auto n = static_cast<std::size_t>(offset);
+  if (t.dtype() == DType::f32) return static_cast<double>(t.data<float>()[n]);
+  if (t.dtype() == DType::i64) return static_cast<double>(t.data<std::int64_t>()[n]);
+  return static_cast<const std::uint8_t*>(t.raw())[n];
+}
+
+/// Comparisons and logic on constants only.
+Importer logic(bool (*f)(double, double)) {
+  return [f](const Importing& i) {
+    const Tensor a = i.constant(0);
+    const Tensor b = i.has(1) ? i.constant(1) : a;
+    const Shape shape = broadcast(a.shape(), b.shape());
+    Tensor y = Tensor::zeros(DType::boolean, shape);
+    for (std::int64_t k = 0; k < y.elements(); ++k) {
+      static_cast<std::uint8_t*>(y.raw())[k] = f(element(a, shape, k), element(b, shape, k));
+    }
+    return Values{i.g.constant(y)};
+  };
+}
+
+/// A choice that is known at import: between constants, or all of one side.
+Values where(const Importing& i) {
+  const Tensor condition = i.constant(0);
+  const Shape shape = broadcast(condition.shape(), broadcast(i.shape(1), i.shape(2)));
+  const auto* bits = static_cast<const std::uint8_t*>(condition.raw());
+  const bool all = std::all_of(bits, bits + condition.elements(), [](std::uint8_t b) { return b != 0; });
+  const bool none = std::none_of(bits, bits + condition.elements(), [](std::uint8_t b) { return b != 0; });
+  if (all || none) return {expand(i.input(all ? 1 : 2), shape)};
+  if (i.input(1).dtype() == DType::f32) {
+    Tensor mask = Tensor::zeros(DType::f32, condition.shape());
+    for (std::int64_t k = 0; k < mask.elements(); ++k)
+      mask.data<float>()[static_cast<std::size_t>(k)] = bits[k] != 0;
+    const Value m = i.g.constant(mask);
+    return {m * i.input(1) + (1.0 - m) * i.input(2)};
+  }
+  const Tensor a = i.constant(1);
+  const Tensor b = i.constant(2);
+  Tensor y = Tensor::zeros(DType::i64, shape);
+  for (std::int64_t k = 0; k < y.elements(); ++k) {
+    y.data<std::int64_t>()[static_cast<std::size_t>(k)] =
+        static_cast<std::int64_t>(element(element(condition, shape, k) != 0 ? a : b, shape, k));
+  }
+  return {i.g.constant(y)};
+}
+
+}  // namespace
+
+void add_shape_importers(ImporterTable& t) {
+  t["Shape"] = shape;
+  t["Size"] = [](const Importing& i) {
+    const std::int64_t n = i.shape(0).elements();
+    return Values{i.g.constant(Tensor::of(Shape{}, std::span(&n, 1)))};
+  };
+  t["Constant"] = constant;
+  t["ConstantOfShape"] = constant_of_shape;
+  t["Range"] = range;
+  t["Equal"] = logic([](double a, double b) { return a == b; });
+  t["Greater"] = logic([](double a, double b) { return a > b; });
+  t["GreaterOrEqual"] = logic([](double a, double b) { return a >= b; });
+  t["Less"] = logic([](double a, double b) { return a < b; });
+  t["LessOrEqual"] = logic([](double a, double b) { return a <= b; });
+  t["And"] = logic([](double a, double b) { return a != 0 && b != 0; });
+  t["Or"] = logic([](double a, double b) { return a != 0 || b != 0; });
+  t["Not"] = logic([](double a, double) { return a == 0; });
+  t["Where"] = where;
+}
+
+}  // namespace heatproof

@@ -1,0 +1,250 @@
+// Activations: elementwise functions of one value between layers. Derivatives are torch's at the kinks.
+#include <cmath>
+#include <limits>
+
+#include "ops/arithmetic.h"
+#include "ops/elementwise.h"
+
+namespace heatproof {
+
+namespace {
+
+HEATPROOF_SIMD void relu(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] > 0 ? x[0][i] : 0.0F;
+}
+HEATPROOF_SIMD void leaky_relu(const float* const* x, float* y, std::int64_t n, const float* p) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] > 0 ? x[0][i] : p[0] * x[0][i];
+}
+HEATPROOF_SIMD void clip(const float* const* x, float* y, std::int64_t n, const float* p) {
+  const float low = p[0];
+  const float high = p[1];
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float v = x[0][i] < low ? low : x[0][i];
+    y[i] = v > high ? high : v;
+  }
+}
+HEATPROOF_SIMD void hard_sigmoid(const float* const* x, float* y, std::int64_t n, const float* p) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float v = p[0] * x[0][i] + p[1];
+    const float w = v > 0 ? v : 0.0F;
+    y[i] = w < 1 ? w : 1.0F;
+  }
+}
+HEATPROOF_SIMD void hard_swish(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float v = x[0][i] + 3.0F;
+    const float w = v > 0 ? v : 0.0F;
+    y[i] = x[0][i] * (w < 6 ? w : 6.0F) / 6.0F;
+  }
+}
+void elu(const float* const* x, float* y, std::int64_t n, const float* p) {
+  for (std::int64_t i = 0; i < n; ++i)
+    y[i] = x[0][i] > 0 ? p[1] * x[0][i] : p[1] * p[0] * std::expm1(x[0][i]);
+}
+void celu(const float* const* x, float* y, std::int64_t n, const float* p) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] > 0 ? x[0][i] : p[0] * std::expm1(x[0][i] / p[0]);
+}
+
+template <float (*F)(float)>
+void map(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = F(x[0][i]);
+}
+
+float sigmoid(float x) { return x >= 0 ? 1.0F / (1.0F + std::exp(-x)) : std::exp(x) / (1.0F + std::exp(x)); }
+float silu(float x) { return x * sigmoid(x); }
+float softplus(float x) { return std::max(x, 0.0F) + std::log1p(std::exp(-std::fabs(x))); }
+float softsign(float x) { return x / (1.0F + std::fabs(x)); }
+float mish(float x) { return x * std::tanh(softplus(x)); }
+
+void gelu(const float* const* x, float* y, std::int64_t n, const float* p) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float v = x[0][i];
+    y[i] = p[0] == 0 ? 0.5F * v * (1.0F + std::erf(v * 0.70710678F))
+                     : 0.5F * v * (1.0F + std::tanh(0.79788456F * (v + 0.044715F * v * v * v)));
+  }
+}
+
+Value apply(const Operator& op, Value x) { return x.builder().add(op, {x}); }
+
+/// 1 where low < x < high, as torch's hardtanh.
+Value inside(Value x, double low, double high) {
+  Value mask = step(x - low);
+  return std::isinf(high) ? mask : mask * step(high - x);
+}
+
+std::vector<Value> clip_derivative(Value n, Value g) {
+  const double high = n.attributes().number("max", std::numeric_limits<double>::infinity());
+  const double low = n.attributes().number("min", -std::numeric_limits<double>::infinity());
+  if (std::isinf(low)) return {std::isinf(high) ? g : g * step(high - n.input(0))};
+  return {g * inside(n.input(0), low, high)};
+}
+
+std::vector<Value> elu_like(Value n, Value g, double alpha, double scale) {
+  const Value x = n.input(0);
+  return {g * (step(x) * scale + (1.0 - step(x)) * (n + alpha * scale))};
+}
+
+std::vector<Value> gelu_derivative(Value n, Value g) {
+  const Value x = n.input(0);
+  if (n.attributes().text("approximate", "none") == "none") {
+    const Value cdf = 0.5 * (apply(kErf, x * 0.7071067811865476) + 1.0);
+    return {g * (cdf + x * 0.3989422804014327 * apply(kExp, -0.5 * (x * x)))};
+  }
+  const Value t = apply(kTanh, 0.7978845608028654 * (x + 0.044715 * (x * x * x)));
+  const Value inner = 0.7978845608028654 * ((3 * 0.044715) * (x * x) + 1.0);
+  return {g * (0.5 * (t + 1.0) + 0.5 * x * (1.0 - t * t) * inner)};
+}
+
+Value canonical_clip(Value node, const std::vector<bool>&) {
+  if (node.attributes().number("min", -1) != 0 || node.attributes().has("max")) return {};
+  return node.builder().add(kRelu, {node.input(0)}, {}, node.node().name);
+}
+
+Traits activation(Tile tile, std::vector<float> (*parameters)(const Attributes&) = nullptr) {
+  return {.kind = Kind::activation, .elementwise = {.tile = tile, .parameters = parameters}};
+}
+
+float attribute(const Attributes& a, std::string_view name, double otherwise) {
+  return static_cast<float>(a.number(name, otherwise));
+}
+
+}  // namespace
+
+const Operator kRelu = {.name = "Relu",
+                        .infer = infer_same,
+                        .derivative = [](Value n, Value g) { return std::vector{g * step(n)}; },
+                        .simplify =
+                            [](Builder& g, const NodeView& v) {
+                              // Kept where a network applies it twice: rules see every activation. Constants
+                              // are folded.
+                              return simplify_unary(g, v);
+                            },
+                        .sign = always_non_negative,
+                        .traits = activation(relu)};
+const Operator kLeakyRelu = {.name = "LeakyRelu",
+                             .infer = infer_same,
+                             .derivative =
+                                 [](Value n, Value g) {
+                                   const double slope = n.attributes().number("alpha", 0.01);
+                                   return std::vector{g * (step(n.input(0)) * (1 - slope) + slope)};
+                                 },
+                             .simplify = simplify_unary,
+                             .sign = keep_sign,
+                             .traits = activation(leaky_relu, [](const Attributes& a) {
+                               return std::vector{attribute(a, "alpha", 0.01)};
+                             })};
+const Operator kClip = {.name = "Clip",
+                        .infer = infer_same,
+                        .derivative = clip_derivative,
+                        .canonicalize = canonical_clip,
+                        .fold = fold_elementwise,
+                        .sign =
+                            [](const NodeView& v) {
+                              return v.node.attributes.number("min", -1) >= 0 ? Sign::non_negative
+                                                                              : Sign::any;
+                            },
+                        .traits = activation(clip, [](const Attributes& a) {
+                          constexpr double kInfinity = std::numeric_limits<double>::infinity();
+                          return std::vector{attribute(a, "min", -kInfinity), attribute(a, "max", kInfinity)};
+                        })};
+const Operator kElu = {
+    .name = "Elu",
+    .infer = infer_same,
+    .derivative = [](Value n, Value g) { return elu_like(n, g, n.attributes().number("alpha", 1), 1); },
+    .sign = keep_sign,
+    .traits = activation(elu, [](const Attributes& a) {
+      return std::vector{attribute(a, "alpha", 1), 1.0F};
+    })};
+const Operator kSelu = {.name = "Selu",
+                        .infer = infer_same,
+                        .derivative =
+                            [](Value n, Value g) {
+                              return elu_like(n, g, n.attributes().number("alpha", 1.6732632423543772),
+                                              n.attributes().number("gamma", 1.0507009873554805));
+                            },
+                        .sign = keep_sign,
+                        .traits = activation(elu, [](const Attributes& a) {
+                          return std::vector{attribute(a, "alpha", 1.6732632423543772),
+                                             attribute(a, "gamma", 1.0507009873554805)};
+                        })};
+const Operator kCelu = {
+    .name = "Celu",
+    .infer = infer_same,
+    .derivative =
+        [](Value n, Value g) {
+          const double alpha = n.attributes().number("alpha", 1);
+          const Value x = n.input(0);
+          return std::vector{g * (step(x) + (1.0 - step(x)) * (n / alpha + 1.0))};
+        },
+    .sign = keep_sign,
+    .traits = activation(celu, [](const Attributes& a) { return std::vector{attribute(a, "alpha", 1)}; })};
+const Operator kSigmoid = {.name = "Sigmoid",
+                           .infer = infer_same,
+                           .derivative = [](Value n, Value g) { return std::vector{g * n * (1.0 - n)}; },
+                           .sign = always_non_negative,
+                           .traits = activation(map<sigmoid>)};
+const Operator kHardSigmoid = {.name = "HardSigmoid",
+                               .infer = infer_same,
+                               .derivative =
+                                   [](Value n, Value g) {
+                                     const double alpha = n.attributes().number("alpha", 0.2);
+                                     return std::vector{g * alpha * step(n) * step(1.0 - n)};
+                                   },
+                               .sign = always_non_negative,
+                               .traits = activation(hard_sigmoid, [](const Attributes& a) {
+                                 return std::vector{attribute(a, "alpha", 0.2), attribute(a, "beta", 0.5)};
+                               })};
+const Operator kHardSwish = {.name = "HardSwish",
+                             .infer = infer_same,
+                             .derivative =
+                                 [](Value n, Value g) {
+                                   const Value x = n.input(0);
+                                   const Value middle = step(x + 3.0) * step(3.0 - x);
+                                   return std::vector{g * (middle * (x / 3.0 + 0.5) + (1.0 - step(3.0 - x)))};
+                                 },
+                             .traits = activation(hard_swish)};
+const Operator kTanh = {.name = "Tanh",
+                        .infer = infer_same,
+                        .derivative = [](Value n, Value g) { return std::vector{g * (1.0 - n * n)}; },
+                        .sign = keep_sign,
+                        .traits = activation(map<std::tanh>)};
+const Operator kSoftplus = {
+    .name = "Softplus",
+    .infer = infer_same,
+    .derivative = [](Value n, Value g) { return std::vector{g * apply(kSigmoid, n.input(0))}; },
+    .sign = always_non_negative,
+    .traits = activation(map<softplus>)};
+const Operator kSoftsign = {.name = "Softsign",
+                            .infer = infer_same,
+                            .derivative =
+                                [](Value n, Value g) {
+                                  const Value d = abs(n.input(0)) + 1.0;
+                                  return std::vector{g / (d * d)};
+                                },
+                            .sign = keep_sign,
+                            .traits = activation(map<softsign>)};
+const Operator kGelu = {.name = "Gelu",
+                        .infer = infer_same,
+                        .derivative = gelu_derivative,
+                        .traits = activation(gelu, [](const Attributes& a) {
+                          return std::vector{a.text("approximate", "none") == "none" ? 0.0F : 1.0F};
+                        })};
+const Operator kSilu = {.name = "Silu",
+                        .infer = infer_same,
+                        .derivative =
+                            [](Value n, Value g) {
+                              const Value s = apply(kSigmoid, n.input(0));
+                              return std::vector{g * (s + n * (1.0 - s))};
+                            },
+                        .traits = activation(map<silu>)};
+const Operator kMish = {.name = "Mish",
+                        .infer = infer_same,
+                        .derivative =
+                            [](Value n, Value g) {
+                              const Value x = n.input(0);
+                              const Value t = apply(kTanh, apply(kSoftplus, x));
+                              return std::vector{g * (t + x * (1.0 - t * t) * apply(kSigmoid, x))};
+                            },
+                        .traits = activation(map<mish>)};
+
+}  // namespace heatproof

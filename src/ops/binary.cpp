@@ -1,0 +1,301 @@
+// Elementwise operators of two values, with numpy broadcasting.
+#include <algorithm>
+#include <cmath>
+
+#include "ops/arithmetic.h"
+#include "ops/bias.h"
+#include "ops/elementwise.h"
+
+namespace heatproof {
+
+namespace {
+
+Type infer(const NodeView& v) {
+  Type type{v.input(0).dtype, broadcast(v.shape(0), v.shape(1))};
+  if (v.input(0).dtype != v.input(1).dtype) throw Error("operands have different element types");
+  return type;
+}
+
+template <typename F>
+Tensor fold_integers(const NodeView& v, F f) {
+  const Tensor& a = v.inputs[0]->constant;
+  const Tensor& b = v.inputs[1]->constant;
+  const Shape& shape = v.node.type.shape;
+  Tensor result = Tensor::empty(DType::i64, shape);
+  const auto strides = shape.strides();
+  const auto at = [&](const Tensor& t, std::int64_t k) {
+    const auto own = t.shape().strides();
+    const std::size_t shift = shape.size() - t.shape().size();
+    std::int64_t offset = 0;
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      if (t.shape()[i] != 1) offset += k / strides[i + shift] % shape[i + shift] * own[i];
+    }
+    return t.data<std::int64_t>()[static_cast<std::size_t>(offset)];
+  };
+  for (std::int64_t k = 0; k < shape.elements(); ++k) {
+    result.data<std::int64_t>()[static_cast<std::size_t>(k)] = f(at(a, k), at(b, k));
+  }
+  return result;
+}
+
+template <typename F>
+Tensor fold(const NodeView& v, F integers) {
+  return v.node.type.dtype == DType::i64 ? fold_integers(v, integers) : fold_elementwise(v);
+}
+
+HEATPROOF_SIMD void add(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] + x[1][i];
+}
+HEATPROOF_SIMD void sub(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] - x[1][i];
+}
+HEATPROOF_SIMD void mul(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] * x[1][i];
+}
+HEATPROOF_SIMD void div(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] / x[1][i];
+}
+HEATPROOF_SIMD void max(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] > x[1][i] ? x[0][i] : x[1][i];
+}
+HEATPROOF_SIMD void min(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] < x[1][i] ? x[0][i] : x[1][i];
+}
+void pow(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    y[i] = x[1][i] == 2.0F   ? x[0][i] * x[0][i]
+           : x[1][i] == 0.5F ? std::sqrt(x[0][i])
+                             : std::pow(x[0][i], x[1][i]);
+  }
+}
+
+Value shaped(Builder& g, const NodeView& v, std::size_t i) {
+  return expand(input_of(g, v, i), v.node.type.shape);
+}
+
+Value simplify_add(Builder& g, const NodeView& v) {
+  if (v.node.type.dtype != DType::f32) return {};
+  const auto a = splat(v, 0);
+  const auto b = splat(v, 1);
+  if (a && b) return g.fill(v.node.type.shape, *a + *b);
+  if (b == 0.0F) return shaped(g, v, 0);
+  if (a == 0.0F) return shaped(g, v, 1);
+  return {};
+}
+
+Value simplify_sub(Builder& g, const NodeView& v) {
+  if (v.node.type.dtype != DType::f32) return {};
+  const auto a = splat(v, 0);
+  const auto b = splat(v, 1);
+  if (a && b) return g.fill(v.node.type.shape, *a - *b);
+  if (b == 0.0F) return shaped(g, v, 0);
+  if (a == 0.0F) return -shaped(g, v, 1);
+  return {};
+}
+
+/// 0 · x is 0 here even where x is infinite: rules multiply by inputs that are known to be zero.
+Value simplify_mul(Builder& g, const NodeView& v) {
+  if (v.node.type.dtype != DType::f32) return {};
+  const auto a = splat(v, 0);
+  const auto b = splat(v, 1);
+  if (a && b) return g.fill(v.node.type.shape, *a * *b);
+  if (a == 0.0F || b == 0.0F || v.inputs[0]->sign == Sign::zero || v.inputs[1]->sign == Sign::zero) {
+    return g.fill(v.node.type.shape, 0);
+  }
+  if (b == 1.0F) return shaped(g, v, 0);
+  if (a == 1.0F) return shaped(g, v, 1);
+  return {};
+}
+
+Value simplify_div(Builder& g, const NodeView& v) {
+  if (v.node.type.dtype != DType::f32) return {};
+  const auto a = splat(v, 0);
+  const auto b = splat(v, 1);
+  if (a && b) return g.fill(v.node.type.shape, *a / *b);
+  if (a == 0.0F) return g.fill(v.node.type.shape, 0);
+  if (b == 1.0F) return shaped(g, v, 0);
+  return {};
+}
+
+Sign sign_add(const NodeView& v) {
+  if (is_non_negative(v.inputs[0]->sign) && is_non_negative(v.inputs[1]->sign)) return Sign::non_negative;
+  if (is_non_positive(v.inputs[0]->sign) && is_non_positive(v.inputs[1]->sign)) return Sign::non_positive;
+  return Sign::any;
+}
+Sign sign_mul(const NodeView& v) {
+  if (v.node.inputs[0] == v.node.inputs[1]) return Sign::non_negative;
+  const Sign a = v.inputs[0]->sign;
+  const Sign b = v.inputs[1]->sign;
+  if (a == Sign::zero || b == Sign::zero) return Sign::zero;
+  if (a == Sign::any || b == Sign::any) return Sign::any;
+  return a == b ? Sign::non_negative : Sign::non_positive;
+}
+Sign sign_max(const NodeView& v) {
+  if (is_non_negative(v.inputs[0]->sign) || is_non_negative(v.inputs[1]->sign)) return Sign::non_negative;
+  return sign_add(v);
+}
+
+std::vector<Value> add_derivative(Value n, Value g) {
+  return {sum_to(g, n.input(0).shape()), sum_to(g, n.input(1).shape())};
+}
+std::vector<Value> sub_derivative(Value n, Value g) {
+  return {sum_to(g, n.input(0).shape()), sum_to(-g, n.input(1).shape())};
+}
+
+/// Gradients only for operands that vary.
+template <typename F>
+std::vector<Value> for_each_variable(Value n, F f) {
+  std::vector<Value> gradients(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (!n.input(i).constant()) gradients[i] = sum_to(f(i), n.input(i).shape());
+  }
+  return gradients;
+}
+
+std::vector<Value> mul_derivative(Value n, Value g) {
+  return for_each_variable(n, [&](std::size_t i) { return g * n.input(1 - i); });
+}
+std::vector<Value> div_derivative(Value n, Value g) {
+  return for_each_variable(n, [&](std::size_t i) { return i == 0 ? g / n.input(1) : -(g * n) / n.input(1); });
+}
+std::vector<Value> pow_derivative(Value n, Value g) {
+  return for_each_variable(n, [&](std::size_t i) {
+    Builder& b = g.builder();
+    if (i == 0) return g * n.input(1) * b.add(kPow, {n.input(0), n.input(1) - 1.0});
+    return g * n * b.add(kLog, {n.input(0)});
+  });
+}
+/// Ties share the gradient in halves, as torch.maximum does.
+std::vector<Value> extreme_derivative(Value n, Value g) {
+  return for_each_variable(n, [&](std::size_t i) {
+    const Value difference = n.is(kMax) ? n.input(i) - n.input(1 - i) : n.input(1 - i) - n.input(i);
+    return g * (1.0 + step(difference) - step(-difference)) * 0.5;
+  });
+}
+
+/// A sum is linear in all its variable operands, with weights 1.
+std::optional<Linear> add_linear(Value node) {
+  Linear view{.w = node.builder().fill({}, 1), .output = node};
+  for (std::size_t i = 0; i < 2; ++i) {
+    (node.input(i).constant() ? view.b : view.a.emplace_back()) = node.input(i);
+  }
+  if (view.a.empty()) return std::nullopt;
+  view.apply = [shape = node.shape()](const Operands& a, Value w, Value b) {
+    Value z = expand(w * a[0], shape);
+    for (std::size_t i = 1; i < a.size(); ++i) z = z + w * a[i];
+    return b ? z + b : z;
+  };
+  std::vector<Shape> shapes;
+  for (const Value& a : view.a) shapes.push_back(a.shape());
+  view.transpose = [shapes](Value w, Value s) {
+    Operands parts;
+    for (const Shape& shape : shapes) parts.push_back(sum_to(w * s, shape));
+    return parts;
+  };
+  return view;
+}
+
+/// Multiplication by a constant.
+std::optional<Linear> mul_linear(Value node) {
+  const std::size_t variable = node.input(0).constant() ? 1 : 0;
+  if (!node.input(1 - variable).constant()) return std::nullopt;
+  return Linear{.a = {node.input(variable)},
+                .w = node.input(1 - variable),
+                .b = {},
+                .output = node,
+                .apply = [](const Operands& a, Value w, Value b) { return b ? a[0] * w + b : a[0] * w; },
+                .transpose = [shape = node.input(variable).shape()](
+                                 Value w, Value s) { return Operands{sum_to(s * w, shape)}; }};
+}
+
+Value canonical_max(Value node, const std::vector<bool>&) {
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Value other = node.input(i);
+    if (other.sign() == Sign::zero && node.input(1 - i).shape() == node.shape() &&
+        node.dtype() == DType::f32) {
+      return node.builder().add(kRelu, {node.input(1 - i)}, {}, node.node().name);
+    }
+  }
+  return {};
+}
+
+/// x · sigmoid(x) is SiLU, x · hardsigmoid(x) is HardSwish.
+Value canonical_mul(Value node, const std::vector<bool>&) {
+  for (std::size_t i = 0; i < 2; ++i) {
+    const Value gate = node.input(i);
+    if (gate.inputs() != 1 || gate.input(0) != node.input(1 - i)) continue;
+    if (gate.is(kSigmoid)) return node.builder().add(kSilu, {gate.input(0)}, {}, node.node().name);
+    const bool standard = std::abs(gate.attributes().number("alpha", 0.2) - 1.0 / 6) < 1e-6;
+    if (gate.is(kHardSigmoid) && standard)
+      return node.builder().add(kHardSwish, {gate.input(0)}, {}, node.node().name);
+  }
+  return {};
+}
+
+}  // namespace
+
+const Operator kAdd = {.name = "Add",
+                       .infer = infer,
+                       .derivative = add_derivative,
+                       .linear = add_linear,
+                       .simplify = simplify_add,
+                       .canonicalize = absorb_bias,
+                       .fold = [](const NodeView& v) { return fold(v, std::plus<std::int64_t>()); },
+                       .sign = sign_add,
+                       .traits = {.kind = Kind::sum, .commutative = true, .elementwise = {.tile = add}}};
+const Operator kSub = {.name = "Sub",
+                       .infer = infer,
+                       .derivative = sub_derivative,
+                       .simplify = simplify_sub,
+                       .fold = [](const NodeView& v) { return fold(v, std::minus<std::int64_t>()); },
+                       .traits = {.elementwise = {.tile = sub}}};
+const Operator kMul = {.name = "Mul",
+                       .infer = infer,
+                       .derivative = mul_derivative,
+                       .linear = mul_linear,
+                       .simplify = simplify_mul,
+                       .canonicalize = canonical_mul,
+                       .fold = [](const NodeView& v) { return fold(v, std::multiplies<std::int64_t>()); },
+                       .sign = sign_mul,
+                       .traits = {.commutative = true, .elementwise = {.tile = mul}}};
+const Operator kDiv = {.name = "Div",
+                       .infer = infer,
+                       .derivative = div_derivative,
+                       .simplify = simplify_div,
+                       .fold =
+                           [](const NodeView& v) {
+                             return fold(v, [](std::int64_t a, std::int64_t b) {
+                               if (b == 0) throw Error("division of integers by zero");
+                               return a / b;
+                             });
+                           },
+                       .sign = sign_mul,
+                       .traits = {.elementwise = {.tile = div}}};
+const Operator kPow = {
+    .name = "Pow",
+    .infer = infer,
+    .derivative = pow_derivative,
+    .fold =
+        [](const NodeView& v) { return v.node.type.dtype == DType::f32 ? fold_elementwise(v) : Tensor(); },
+    .traits = {.elementwise = {.tile = pow}}};
+const Operator kMax = {.name = "Max",
+                       .infer = infer,
+                       .derivative = extreme_derivative,
+                       .canonicalize = canonical_max,
+                       .fold =
+                           [](const NodeView& v) {
+                             return fold(v, [](std::int64_t a, std::int64_t b) { return std::max(a, b); });
+                           },
+                       .sign = sign_max,
+                       .traits = {.commutative = true, .elementwise = {.tile = max}}};
+const Operator kMin = {.name = "Min",
+                       .infer = infer,
+                       .derivative = extreme_derivative,
+                       .fold =
+                           [](const NodeView& v) {
+                             return fold(v, [](std::int64_t a, std::int64_t b) { return std::min(a, b); });
+                           },
+                       .sign = sign_add,
+                       .traits = {.commutative = true, .elementwise = {.tile = min}}};
+
+}  // namespace heatproof

@@ -1,0 +1,120 @@
+// Concat along attribute axis. Blocked layouts are kept where every part fills whole blocks of channels.
+#include <fmt/format.h>
+
+#include "ops/arithmetic.h"
+#include "ops/elementwise.h"
+#include "ops/movement.h"
+
+namespace heatproof {
+
+namespace {
+
+std::size_t axis_of(const Attributes& a) { return static_cast<std::size_t>(a.integer("axis", 0)); }
+
+Type infer(const NodeView& v) {
+  const std::size_t axis = axis_of(v.node.attributes);
+  Shape y = v.shape(0);
+  if (axis >= y.size()) throw Error(fmt::format("axis {} of a value of shape {}", axis, to_string(y)));
+  for (std::size_t i = 1; i < v.inputs.size(); ++i) {
+    Shape part = v.shape(i);
+    if (part.size() != y.size() || v.input(i).dtype != v.input(0).dtype)
+      throw Error("parts of different rank or type");
+    const std::int64_t more = part[axis];
+    part[axis] = y[axis];
+    if (part != y)
+      throw Error(
+          fmt::format("parts {} and {} do not fit together", to_string(v.shape(0)), to_string(v.shape(i))));
+    y[axis] += more;
+  }
+  return {v.input(0).dtype, y};
+}
+
+std::vector<Value> derivative(Value n, Value g) {
+  const std::size_t axis = axis_of(n.attributes());
+  std::vector<Value> gradients;
+  std::vector<std::int64_t> starts(n.shape().size(), 0);
+  std::vector<std::int64_t> steps(n.shape().size(), 1);
+  for (std::size_t i = 0; i < n.inputs(); ++i) {
+    std::vector<std::int64_t> ends(n.shape().begin(), n.shape().end());
+    ends[axis] = starts[axis] + n.input(i).shape()[axis];
+    gradients.push_back(g.builder().add(kSlice, {g}, {{"starts", starts}, {"ends", ends}, {"steps", steps}}));
+    starts[axis] = ends[axis];
+  }
+  return gradients;
+}
+
+Tensor fold(const NodeView& v) {
+  const std::size_t axis = axis_of(v.node.attributes);
+  const Shape& y = v.node.type.shape;
+  if (v.input(0).dtype == DType::f32 && y.elements() > 64) return {};
+  Tensor result = Tensor::empty(v.input(0).dtype, y);
+  std::int64_t offset = 0;
+  for (const Node* part : v.inputs) {
+    const auto to = y.strides();
+    StridedCopy copy{.lengths = part->type.shape,
+                     .from_strides = part->type.shape.strides(),
+                     .to_strides = to,
+                     .to_offset = offset,
+                     .size = static_cast<int>(size_of(part->type.dtype))};
+    copy.simplify();
+    copy.run(part->constant.raw(), result.raw());
+    offset += part->type.shape[axis] * to[axis];
+  }
+  return result;
+}
+
+Sign sign(const NodeView& v) {
+  Sign sign = v.inputs[0]->sign;
+  for (const Node* part : v.inputs) {
+    if (part->sign == Sign::zero || part->sign == sign) continue;
+    sign = sign == Sign::zero ? part->sign : Sign::any;
+  }
+  return sign;
+}
+
+/// The blocked layout of the parts, when all have the same one and end at block borders.
+Layout shared_layout(Lowering& l, NodeId id) {
+  if (axis_of(l.node(id).attributes) != 1) return {};
+  Layout layout = l.operand(l.input(id, 0)).layout;
+  for (NodeId part : l.node(id).inputs) {
+    const Operand operand = l.operand(part);
+    if (operand.layout.block <= 1 || operand.shape[1] % operand.layout.block != 0) return {};
+    if (!(operand.layout == layout)) return {};
+  }
+  return layout;
+}
+
+void lower(Lowering& l, NodeId id) {
+  const Layout layout = shared_layout(l, id);
+  const Operand y = l.result(id, layout);
+  const Physical to = physical(y.shape, layout);
+  const auto to_strides = Shape(std::span<const std::int64_t>(to.lengths)).strides();
+  const std::size_t axis = axis_of(l.node(id).attributes);
+  std::int64_t offset = 0;
+  for (NodeId part : l.node(id).inputs) {
+    const Operand x = l.operand(part, layout);
+    const Physical from = physical(x.shape, layout);
+    emit_copy(l, "Concat", x.buffer, y.buffer,
+              {.lengths = from.lengths,
+               .from_strides = Shape(std::span<const std::int64_t>(from.lengths)).strides(),
+               .to_strides = to_strides,
+               .to_offset = offset,
+               .size = element_size(l.node(id))});
+    offset += from.lengths[axis] * to_strides[axis];
+  }
+}
+
+}  // namespace
+
+const Operator kConcat = {
+    .name = "Concat",
+    .infer = infer,
+    .derivative = derivative,
+    .simplify = [](Builder& g,
+                   const NodeView& v) { return v.inputs.size() == 1 ? input_of(g, v, 0) : Value{}; },
+    .fold = fold,
+    .sign = sign,
+    .lower = lower,
+};
+
+}  // namespace heatproof

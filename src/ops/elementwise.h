@@ -1,0 +1,30 @@
+// Shared by the files of elementwise operators.
+#pragma once
+
+#include "base/simd.h"
+#include "graph/operator.h"
+#include "ops/operators.h"
+
+namespace heatproof {
+
+/// Result of numpy broadcasting; f32.
+Type infer_broadcast(const NodeView& v);
+/// Same type as the input.
+Type infer_same(const NodeView& v);
+
+/// Computes a small f32 node at build time with its own tile; undefined for larger ones, which the engine
+/// folds.
+Tensor fold_elementwise(const NodeView& v);
+/// The value of an input that repeats one number (Fill, or a constant with one element).
+std::optional<float> splat(const NodeView& v, std::size_t i);
+/// A unary operator on a Fill is a Fill.
+Value simplify_unary(Builder& g, const NodeView& v);
+
+inline Value input_of(Builder& g, const NodeView& v, std::size_t i) { return {&g, v.node.inputs[i]}; }
+
+inline bool is_non_negative(Sign s) { return s == Sign::non_negative || s == Sign::zero; }
+inline bool is_non_positive(Sign s) { return s == Sign::non_positive || s == Sign::zero; }
+inline Sign keep_sign(const NodeView& v) { return v.inputs[0]->sign; }
+inline Sign always_non_negative(const NodeView&) { return Sign::non_negative; }
+
+}  // namespace heatproof

@@ -1,0 +1,127 @@
+// Slice and its adjoint Unslice. starts, ends and steps are given for every axis, 0 ≤ start < end ≤ size,
+// step ≥ 1.
+#include <fmt/format.h>
+
+#include "ops/arithmetic.h"
+#include "ops/elementwise.h"
+#include "ops/movement.h"
+
+namespace heatproof {
+
+namespace {
+
+struct Range {
+  std::vector<std::int64_t> starts, steps;
+};
+
+Range range_of(const Attributes& a) { return {a.integers("starts"), a.integers("steps")}; }
+
+Type infer_slice(const NodeView& v) {
+  const Range r = range_of(v.node.attributes);
+  const auto ends = v.node.attributes.integers("ends");
+  const Shape& x = v.shape(0);
+  if (r.starts.size() != x.size() || ends.size() != x.size() || r.steps.size() != x.size())
+    throw Error("one range per axis is needed");
+  Shape y;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (r.starts[i] < 0 || ends[i] > x[i] || r.starts[i] >= ends[i] || r.steps[i] < 1) {
+      throw Error(fmt::format("slice {}:{}:{} of an axis of {}", r.starts[i], ends[i], r.steps[i], x[i]));
+    }
+    y.push_back((ends[i] - r.starts[i] + r.steps[i] - 1) / r.steps[i]);
+  }
+  return {v.input(0).dtype, y};
+}
+
+Type infer_unslice(const NodeView& v) {
+  const Range r = range_of(v.node.attributes);
+  const Shape shape(v.node.attributes.integers("shape"));
+  const Shape& x = v.shape(0);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (r.starts[i] < 0 || r.starts[i] + (x[i] - 1) * r.steps[i] >= shape[i])
+      throw Error("values fall outside of the shape");
+  }
+  return {v.input(0).dtype, shape};
+}
+
+/// Copies between the whole (strides of `whole`) and the part.
+StridedCopy copy_of(const Shape& whole, const Shape& part, const Range& r, bool to_part) {
+  StridedCopy copy;
+  copy.lengths.assign(part.begin(), part.end());
+  auto& outer = to_part ? copy.from_strides : copy.to_strides;
+  auto& offset = to_part ? copy.from_offset : copy.to_offset;
+  (to_part ? copy.to_strides : copy.from_strides) = part.strides();
+  const auto strides = whole.strides();
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    outer.push_back(strides[i] * r.steps[i]);
+    offset += strides[i] * r.starts[i];
+  }
+  return copy;
+}
+
+}  // namespace
+
+const Operator kSlice = {
+    .name = "Slice",
+    .infer = infer_slice,
+    .derivative =
+        [](Value n, Value g) {
+          Attributes a = n.attributes();
+          a.erase("ends");
+          const Shape& x = n.input(0).shape();
+          a.set("shape", std::vector<std::int64_t>(x.begin(), x.end()));
+          return std::vector{g.builder().add(kUnslice, {g}, a)};
+        },
+    .simplify =
+        [](Builder& g, const NodeView& v) {
+          if (v.node.type.shape == v.shape(0)) return input_of(g, v, 0);
+          return v.inputs[0]->op == &kFill ? g.fill(v.node.type.shape, *splat(v, 0)) : Value{};
+        },
+    .fold =
+        [](const NodeView& v) {
+          const Tensor& t = v.inputs[0]->constant;
+          if (!foldable(t)) return Tensor();
+          return copy_tensor(t, v.node.type.shape,
+                             copy_of(t.shape(), v.node.type.shape, range_of(v.node.attributes), true));
+        },
+    .sign = keep_sign,
+    .lower =
+        [](Lowering& l, NodeId id) {
+          const Operand x = l.plain(l.input(id, 0));
+          const Operand y = l.result(id, Layout{});
+          StridedCopy copy = copy_of(x.shape, y.shape, range_of(l.node(id).attributes), true);
+          copy.size = element_size(l.node(id));
+          emit_copy(l, "Slice", x.buffer, y.buffer, copy);
+        },
+};
+
+const Operator kUnslice = {
+    .name = "Unslice",
+    .infer = infer_unslice,
+    .derivative =
+        [](Value n, Value g) {
+          Attributes a = n.attributes();
+          a.erase("shape");
+          std::vector<std::int64_t> ends;
+          const Range r = range_of(a);
+          for (std::size_t i = 0; i < r.starts.size(); ++i) {
+            ends.push_back(r.starts[i] + (n.input(0).shape()[i] - 1) * r.steps[i] + 1);
+          }
+          a.set("ends", ends);
+          return std::vector{g.builder().add(kSlice, {g}, a)};
+        },
+    .simplify =
+        [](Builder& g, const NodeView& v) {
+          return v.inputs[0]->sign == Sign::zero ? g.fill(v.node.type.shape, 0) : Value{};
+        },
+    .sign = keep_sign,
+    .lower =
+        [](Lowering& l, NodeId id) {
+          const Operand x = l.plain(l.input(id, 0));
+          const Operand y = l.result(id, Layout{});
+          StridedCopy copy = copy_of(y.shape, x.shape, range_of(l.node(id).attributes), false);
+          emit_copy(l, "Unslice", x.buffer, y.buffer, copy, true,
+                    static_cast<std::size_t>(y.shape.elements()) * 4);
+        },
+};
+
+}  // namespace heatproof

@@ -1,0 +1,85 @@
+// Softmax and LogSoftmax along attribute axis.
+#include <algorithm>
+#include <cmath>
+
+#include "base/threads.h"
+#include "engine/lowering.h"
+#include "ops/arithmetic.h"
+#include "ops/elementwise.h"
+
+namespace heatproof {
+
+namespace {
+
+std::size_t axis_of(const Attributes& a) { return static_cast<std::size_t>(a.integer("axis", 0)); }
+
+Type infer(const NodeView& v) {
+  if (axis_of(v.node.attributes) >= v.shape(0).size()) throw Error("axis is out of range");
+  return v.input(0);
+}
+
+void softmax(const float* x, float* y, std::int64_t n, std::int64_t stride, bool log) {
+  float most = x[0];
+  for (std::int64_t i = 1; i < n; ++i) most = std::max(most, x[i * stride]);
+  double sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float e = std::exp(x[i * stride] - most);
+    sum += e;
+    y[i * stride] = log ? x[i * stride] - most : e;
+  }
+  const auto scale = static_cast<float>(log ? std::log(sum) : 1.0 / sum);
+  for (std::int64_t i = 0; i < n; ++i) y[i * stride] = log ? y[i * stride] - scale : y[i * stride] * scale;
+}
+
+template <bool Log>
+void lower(Lowering& l, NodeId id) {
+  const Operand x = l.plain(l.input(id, 0));
+  const Operand y = l.result(id, Layout{});
+  const std::size_t axis = axis_of(l.node(id).attributes);
+  const std::int64_t n = x.shape[axis];
+  const std::int64_t inner = x.shape.strides()[axis];
+  const std::int64_t outer = x.shape.elements() / (n * inner);
+  l.emit({.name = Log ? "LogSoftmax" : "Softmax",
+          .reads = {x.buffer},
+          .writes = {y.buffer},
+          .bind = [=, from = x.buffer, to = y.buffer](const Binding& bind) -> Action {
+            const float* source = bind.f32(from);
+            float* target = bind.f32(to);
+            return [=] {
+              parallel_for(outer * inner, std::max<std::int64_t>(1, 4096 / n),
+                           [&](std::int64_t begin, std::int64_t end) {
+                             for (std::int64_t i = begin; i < end; ++i) {
+                               const std::int64_t offset = i / inner * n * inner + i % inner;
+                               softmax(source + offset, target + offset, n, inner, Log);
+                             }
+                           });
+            };
+          }});
+}
+
+Value sum_along(Value x, Value n) {
+  return reduce_sum(x, {static_cast<std::int64_t>(axis_of(n.attributes()))}, true);
+}
+
+}  // namespace
+
+const Operator kSoftmax = {
+    .name = "Softmax",
+    .infer = infer,
+    .derivative = [](Value n, Value g) { return std::vector{n * (g - sum_along(g * n, n))}; },
+    .sign = always_non_negative,
+    .lower = lower<false>,
+    .traits = {.kind = Kind::softmax},
+};
+
+const Operator kLogSoftmax = {
+    .name = "LogSoftmax",
+    .infer = infer,
+    .derivative = [](Value n,
+                     Value g) { return std::vector{g - g.builder().add(kExp, {n}) * sum_along(g, n)}; },
+    .sign = [](const NodeView&) { return Sign::non_positive; },
+    .lower = lower<true>,
+    .traits = {.kind = Kind::softmax},
+};
+
+}  // namespace heatproof

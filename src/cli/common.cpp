@@ -1,0 +1,183 @@
+#include "cli/common.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+
+#include "data/npy.h"
+#include "heatproof/error.h"
+
+namespace heatproof::cli {
+
+void add_global_flags(CLI::App& app, GlobalFlags& flags) {
+  app.add_flag("--json", flags.json, "machine-readable result on stdout, messages on stderr");
+  app.add_flag("--quiet", flags.quiet, "no progress and no messages");
+  app.add_option("--threads", flags.threads, "threads; 0: all cores")->check(CLI::Range(0, 1024));
+  app.add_option("--seed", flags.seed, "of everything random");
+}
+
+void add_model_flags(CLI::App& app, ModelFlags& flags, bool model_required) {
+  auto* model = app.add_option("MODEL", flags.model, "an .onnx file");
+  if (model_required) model->required();
+  app.add_option("--output-name", flags.output_name, "which output, for networks with several");
+  app.add_option("--memory", flags.memory, "working memory that batches may take, such as 512M or 2G");
+  app.add_option("--batch", flags.batch, "batch size; 0: chosen from --memory")->check(CLI::Range(0, 4096));
+  app.add_option("--resize", flags.resize, "pixels of the shorter side before the crop");
+  app.add_option("--size", flags.size, "centre crop: one number, or height and width")
+      ->delimiter(',')
+      ->expected(1, 2);
+  app.add_option("--channels", flags.channels, "rgb, bgr or gray");
+  app.add_option("--range", flags.range, "pixel values run to 1 or to 255");
+  app.add_option("--mean", flags.mean, "per channel, in that range")->delimiter(',');
+  app.add_option("--std", flags.std, "per channel, in that range")->delimiter(',');
+  app.add_option("--labels", flags.labels, "file with one label per line");
+}
+
+std::size_t parse_bytes(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  double scale = 1;
+  if (*end == 'K' || *end == 'k')
+    scale = 1024;
+  else if (*end == 'M' || *end == 'm')
+    scale = 1024.0 * 1024;
+  else if (*end == 'G' || *end == 'g')
+    scale = 1024.0 * 1024 * 1024;
+  else if (*end != '\0')
+    scale = 0;
+  if (!(value * scale >= 1024.0 * 1024) || value * scale > 1e15)
+    throw UsageError(fmt::format("--memory {}: give a size of at least 1M, such as 512M or 2G", text));
+  return static_cast<std::size_t>(value * scale);
+}
+
+namespace {
+
+Preprocessing preprocessing_of(const ModelFlags& flags, bool& declared) {
+  Preprocessing p;
+  const auto config = std::filesystem::path(flags.model).replace_extension(".toml");
+  std::error_code error;
+  declared = std::filesystem::exists(config, error);
+  if (declared) p = read_model_config(config);
+  declared |= flags.range.has_value() || !flags.mean.empty() || !flags.std.empty();
+  if (flags.resize) p.resize = flags.resize;
+  if (!flags.size.empty()) p.height = flags.size[0], p.width = flags.size.back();
+  if (flags.channels) p.channels = *flags.channels;
+  if (flags.range) p.range = *flags.range;
+  if (!flags.mean.empty()) p.mean = flags.mean;
+  if (!flags.std.empty()) p.std = flags.std;
+  if (flags.labels) p.labels = *flags.labels;
+  check(p);
+  return p;
+}
+
+std::vector<std::int64_t> dims_of(const ModelInput& input) {
+  std::vector<std::int64_t> dims;
+  for (const auto& d : input.dims) dims.push_back(d.value_or(-1));
+  return dims;
+}
+
+}  // namespace
+
+Session::Session(const GlobalFlags&, const ModelFlags& flags) : model_(Model::load(flags.model)) {
+  preprocessing_ = preprocessing_of(flags, has_box_);
+  if (preprocessing_.labels) labels_ = Labels::read(*preprocessing_.labels);
+  const std::vector<std::int64_t> dims = dims_of(model_.inputs().front());
+  if (dims.size() == 4) {
+    if (dims[1] == 1 && preprocessing_.channels == "rgb") preprocessing_.channels = "gray";
+    if (!preprocessing_.height && dims[2] > 0) preprocessing_.height = dims[2];
+    if (!preprocessing_.width && dims[3] > 0) preprocessing_.width = dims[3];
+    check(preprocessing_);
+  }
+  Shape shape(std::span<const std::int64_t>(dims.data(), dims.size()));
+  bool open = false;
+  for (std::size_t i = 1; i < shape.size(); ++i) {
+    if (shape[i] > 0) continue;
+    if (dims.size() == 4 && i == 2 && preprocessing_.height)
+      shape[i] = *preprocessing_.height;
+    else if (dims.size() == 4 && i == 3 && preprocessing_.width)
+      shape[i] = *preprocessing_.width;
+    else if (dims.size() == 4 && i == 1)
+      shape[i] = preprocessing_.channel_count();
+    else
+      open = true;
+  }
+  Specialization wanted;
+  if (!open && !shape.empty()) wanted.shapes[model_.inputs().front().name] = shape;
+  NetworkOptions options{
+      .output_name = flags.output_name, .memory = parse_bytes(flags.memory), .batch = flags.batch};
+  network_ = std::make_unique<Network>(
+      [model = model_, wanted](std::int64_t batch) {
+        Specialization s = wanted;
+        s.batch = batch;
+        return model.specialize(s);
+      },
+      options);
+}
+
+InputSet Session::load(const std::string& path, std::int64_t most) const {
+  const Shape& shape = network_->input_shape();
+  InputSet set = load_inputs(path, preprocessing_, {shape.begin(), shape.end()}, most);
+  Shape wanted = shape;
+  wanted[0] = set.inputs.shape()[0];
+  if (set.inputs.shape() != wanted) {
+    throw InputError(
+        fmt::format("{}: data of shape {} does not fit the network's input {}; use --size and --channels",
+                    path, to_string(set.inputs.shape()), to_string(shape)));
+  }
+  return set;
+}
+
+std::vector<std::int64_t> Session::targets(const std::string& text, const Tensor& logits) const {
+  const std::int64_t n = logits.shape()[0];
+  if (text == "auto") return argmax_rows(logits);
+  if (text.ends_with(".npy")) {
+    const Tensor t = read_npy(text);
+    if (t.dtype() != DType::i64 || t.elements() != n)
+      throw InputError(fmt::format("{}: {} integers are needed, one per input", text, n));
+    return {t.data<std::int64_t>().begin(), t.data<std::int64_t>().end()};
+  }
+  std::int64_t index = 0;
+  char* end = nullptr;
+  index = std::strtoll(text.c_str(), &end, 10);
+  if (text.empty() || *end != '\0') {
+    if (labels_.empty())
+      throw UsageError(fmt::format("--target {}: no labels are known; give an index or --labels FILE", text));
+    index = labels_.find(text);
+  }
+  if (index < 0 || index >= logits.shape()[1])
+    throw UsageError(
+        fmt::format("--target {}: the network has classes 0 to {}", text, logits.shape()[1] - 1));
+  return std::vector<std::int64_t>(static_cast<std::size_t>(n), index);
+}
+
+ExplainOptions Session::explain_options(std::uint64_t seed) const {
+  ExplainOptions o;
+  o.seed = seed;
+  o.batch = network_->options().batch;
+  if (has_box_) {
+    o.low = preprocessing_.black();
+    o.high = preprocessing_.white();
+  }
+  return o;
+}
+
+Progress::Progress(std::string what, std::int64_t total, bool quiet)
+    : what_(std::move(what)), total_(total), show_(!quiet && ::isatty(STDERR_FILENO) != 0) {}
+Progress::~Progress() {
+  if (show_) fmt::print(stderr, "\r\033[K");
+}
+void Progress::set(std::int64_t done) {
+  if (!show_ || total_ <= 0) return;
+  const auto filled = static_cast<std::size_t>(30 * done / total_);
+  fmt::print(stderr, "\r{} [{}{}] {}/{}", what_, std::string(filled, '#'), std::string(30 - filled, '.'),
+             done, total_);
+  std::fflush(stderr);
+}
+
+void print_json(const nlohmann::json& json) { std::cout << json.dump() << '\n'; }
+
+}  // namespace heatproof::cli

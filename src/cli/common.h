@@ -1,0 +1,95 @@
+// What commands share: flags of models and inputs, targets, output.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/input_set.h"
+#include "explain/explainer.h"
+#include "explain/network.h"
+#include "onnx/model.h"
+
+namespace heatproof::cli {
+
+/// Flags of every command.
+struct GlobalFlags {
+  bool json = false;
+  bool quiet = false;
+  int threads = 0;
+  std::uint64_t seed = 0;
+};
+
+/// Flags that say which network, and how photos become its input.
+struct ModelFlags {
+  std::string model;
+  std::string output_name;
+  std::string memory = "2G";
+  std::int64_t batch = 0;
+  std::optional<std::int64_t> resize;
+  std::vector<std::int64_t> size;
+  std::optional<std::string> channels, labels;
+  std::optional<double> range;
+  std::vector<double> mean, std;
+};
+
+void add_global_flags(CLI::App& app, GlobalFlags& flags);
+void add_model_flags(CLI::App& app, ModelFlags& flags, bool model_required = true);
+
+/// A loaded model with everything that the flags and MODEL.toml say of it.
+class Session {
+ public:
+  Session(const GlobalFlags& global, const ModelFlags& flags);
+
+  const Model& model() const { return model_; }
+  const Network& network() const { return *network_; }
+  const Preprocessing& preprocessing() const { return preprocessing_; }
+  const Labels& labels() const { return labels_; }
+  /// True when the input's range is known, from photos' preprocessing.
+  bool has_box() const { return has_box_; }
+
+  InputSet load(const std::string& path, std::int64_t most = 0) const;
+  /// `auto`, an index, a label or a .npy of N indices → one class per sample. `logits`: for auto.
+  std::vector<std::int64_t> targets(const std::string& text, const Tensor& logits) const;
+  ExplainOptions explain_options(std::uint64_t seed) const;
+
+ private:
+  Model model_;
+  Preprocessing preprocessing_;
+  Labels labels_;
+  std::unique_ptr<Network> network_;
+  bool has_box_ = false;
+};
+
+/// Bytes of "512M", "2G" or a plain number. Throws UsageError.
+std::size_t parse_bytes(const std::string& text);
+
+/// Progress on a terminal's stderr; silent elsewhere.
+class Progress {
+ public:
+  Progress(std::string what, std::int64_t total, bool quiet);
+  ~Progress();
+  void set(std::int64_t done);
+
+ private:
+  std::string what_;
+  std::int64_t total_;
+  bool show_;
+};
+
+/// Prints one JSON document to stdout; NaN and infinities become null.
+void print_json(const nlohmann::json& json);
+
+// Commands: one file each. Each adds its subcommand, which runs when it is parsed.
+void add_run(CLI::App& app, GlobalFlags& global);
+void add_inspect(CLI::App& app, GlobalFlags& global);
+void add_explain(CLI::App& app, GlobalFlags& global);
+void add_evaluate(CLI::App& app, GlobalFlags& global);
+void add_check(CLI::App& app, GlobalFlags& global);
+void add_select(CLI::App& app, GlobalFlags& global);
+void add_report(CLI::App& app, GlobalFlags& global);
+void add_bench(CLI::App& app, GlobalFlags& global);
+
+}  // namespace heatproof::cli

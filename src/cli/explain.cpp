@@ -1,0 +1,65 @@
+// heatproof explain: heatmaps of one recipe.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/files.h"
+#include "cli/common.h"
+#include "data/npy.h"
+#include "heatproof/error.h"
+
+namespace heatproof::cli {
+
+namespace {
+
+struct ExplainFlags {
+  ModelFlags model;
+  std::string input, recipe, target = "auto", raw, out;
+};
+
+void explain(const GlobalFlags& global, const ExplainFlags& f) {
+  const Recipe recipe = parse_recipe(f.recipe);
+  const Session session(global, f.model);
+  const InputSet set = session.load(f.input);
+  const Tensor logits = session.network().predict(set.inputs);
+  const auto targets = session.targets(f.target, logits);
+  Explainer explainer(session.network(), {recipe}, session.explain_options(global.seed));
+  const Explanation explanation = explainer.explain(set.inputs, targets);
+  if (!f.raw.empty()) write_file(f.raw, format_npy(explanation.relevance[0]));
+  std::vector<double> scores;
+  std::vector<double> sums;
+  const auto size = static_cast<std::size_t>(session.network().input_shape().elements());
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    scores.push_back(logits.data<float>()[i * static_cast<std::size_t>(session.network().classes()) +
+                                          static_cast<std::size_t>(targets[i])]);
+    double sum = 0;
+    for (float r : explanation.relevance[0].data<float>().subspan(i * size, size)) sum += r;
+    sums.push_back(sum);
+  }
+  if (global.json) {
+    print_json({{"recipe", recipe.text}, {"targets", targets}, {"scores", scores}, {"relevance_sums", sums}});
+  } else if (!global.quiet) {
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+      fmt::print("{}  {}  score {:.4g}  relevance {:.4g}\n", set.items[i].name,
+                 session.labels().name(targets[i]), scores[i], sums[i]);
+    }
+  }
+}
+
+}  // namespace
+
+void add_explain(CLI::App& app, GlobalFlags& global) {
+  auto f = std::make_shared<ExplainFlags>();
+  auto* command = app.add_subcommand("explain", "heatmaps of one recipe");
+  add_model_flags(*command, f->model);
+  command->add_option("INPUT", f->input, "an image, a folder, or .npy/.npz")->required();
+  command->add_option("--recipe", f->recipe, "name:key=value,..., or a recipe.toml that select wrote")
+      ->required();
+  command->add_option("--target", f->target,
+                      "auto (the predicted class), an index, a label, or a .npy of indices");
+  command->add_option("--raw", f->raw, "write signed relevance in the input's shape as .npy");
+  command->add_option("--out", f->out, "folder for heatmaps and overlays as PNG");
+  command->callback([f, &global] { explain(global, *f); });
+}
+
+}  // namespace heatproof::cli

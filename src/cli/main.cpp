@@ -1,0 +1,63 @@
+// The program `heatproof`: parses the command line, and turns every error into one line and an exit code.
+#include <fmt/format.h>
+
+#include <csignal>
+#include <iostream>
+#include <new>
+
+#include "base/threads.h"
+#include "cli/common.h"
+#include "heatproof/error.h"
+
+namespace {
+
+int report(const std::string& what, int code) {
+  std::string line = what;
+  for (char& c : line) {
+    if (c == '\n') c = ' ';
+  }
+  fmt::print(stderr, "heatproof: {}\n", line);
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace heatproof;
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app{
+      "heatproof: can this explanation of a neural network be trusted, and which one should be used?",
+      "heatproof"};
+  app.set_version_flag("--version", "heatproof " HEATPROOF_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  cli::GlobalFlags global;
+  cli::add_global_flags(app, global);
+  app.parse_complete_callback([&] { set_threads(global.threads); });
+  cli::add_run(app, global);
+  cli::add_inspect(app, global);
+  cli::add_explain(app, global);
+  cli::add_evaluate(app, global);
+  cli::add_check(app, global);
+  cli::add_select(app, global);
+  cli::add_report(app, global);
+  cli::add_bench(app, global);
+  try {
+    app.parse(argc, argv);
+    std::cout.flush();
+    if (!std::cout) return report("cannot write to standard output; is the disk full?", 1);
+    return 0;
+  } catch (const CLI::CallForHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::CallForVersion& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    return report(fmt::format("{}; see heatproof --help", e.what()), 2);
+  } catch (const Error& e) {
+    return report(e.what(), e.exit_code());
+  } catch (const std::bad_alloc&) {
+    return report("out of memory; use a smaller --batch or --memory", 1);
+  } catch (const std::exception& e) {
+    return report(e.what(), 1);
+  }
+}

@@ -1,0 +1,42 @@
+// What INPUT on the command line stands for: a photo, a folder of photos, or an array.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "data/preprocessing.h"
+
+namespace heatproof {
+
+struct InputItem {
+  std::string name;  // file name, or "row 3"
+  std::string hash;  // SHA-256 of what the network sees
+};
+
+struct SkippedFile {
+  std::string name, reason;
+};
+
+/// All samples, decoded. Photos are loaded in parallel; the order is that of the names.
+struct InputSet {
+  std::vector<InputItem> items;
+  Tensor inputs;                               // [N, ...]
+  std::vector<std::vector<std::uint8_t>> rgb;  // photos only: H·W·3 each
+  std::vector<SkippedFile> skipped;            // unreadable files of a folder
+  Tensor masks;                                // [N, H, W] where given
+
+  std::int64_t size() const { return static_cast<std::int64_t>(items.size()); }
+};
+
+/// Throws InputError when nothing can be read; a folder's unreadable files are skipped with their reasons.
+/// `most`: at most so many samples (0: all). `expected`: the shape that the network declares, batch first, -1
+/// where open.
+InputSet load_inputs(const std::filesystem::path& path, const Preprocessing& preprocessing,
+                     const std::vector<std::int64_t>& expected, std::int64_t most = 0);
+
+/// Masks from an array [N, H, W] or a folder of images named like the inputs. Throws InputError where one is
+/// missing.
+void load_masks(InputSet& set, const std::filesystem::path& path, const Preprocessing& preprocessing);
+
+}  // namespace heatproof

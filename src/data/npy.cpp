@@ -1,0 +1,180 @@
+#include "data/npy.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <regex>
+
+#include "base/files.h"
+#include "heatproof/error.h"
+
+namespace heatproof {
+
+namespace {
+
+constexpr std::int64_t kMostElements = std::int64_t{1} << 32;
+
+struct Header {
+  char kind = 'f';
+  int bytes = 4;
+  bool swapped = false;
+  bool fortran = false;
+  Shape shape;
+  std::size_t data = 0;  // offset of the elements
+};
+
+[[noreturn]] void fail(const std::string& name, const std::string& what) {
+  throw InputError(fmt::format("{}: {}", name, what));
+}
+
+Header parse_header(std::string_view bytes, const std::string& name) {
+  if (bytes.size() < 12 || bytes.substr(0, 6) != "\x93NUMPY")
+    fail(name, "not a .npy file; save it with numpy.save");
+  const int version = static_cast<unsigned char>(bytes[6]);
+  const auto byte = [&](std::size_t i) {
+    return static_cast<std::size_t>(static_cast<unsigned char>(bytes[i]));
+  };
+  const std::size_t prefix = version == 1 ? 10 : 12;
+  const std::size_t length =
+      version == 1 ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
+  if (version < 1 || version > 3 || length > bytes.size() - prefix)
+    fail(name, "its header is damaged or truncated");
+  const std::string text(bytes.substr(prefix, length));
+  Header h;
+  h.data = prefix + length;
+  std::smatch match;
+  if (!std::regex_search(text, match, std::regex("'descr': *'([<>|=])([a-zA-Z?])(\\d+)'")))
+    fail(name, "its element type is not a number; save plain arrays");
+  h.swapped = match[1] == ">";
+  h.kind = match[2].str()[0];
+  h.bytes = std::stoi(match[3].str().substr(0, 3));
+  h.fortran = std::regex_search(text, std::regex("'fortran_order': *True"));
+  if (!std::regex_search(text, match, std::regex("'shape': *\\(([^)]*)\\)")))
+    fail(name, "its header has no shape");
+  const std::string dims = match[1];
+  std::int64_t elements = 1;
+  for (const char* p = dims.data(); p < dims.data() + dims.size();) {
+    std::int64_t d = 0;
+    const auto [end, error] = std::from_chars(p, dims.data() + dims.size(), d);
+    if (error != std::errc()) {
+      ++p;
+      continue;
+    }
+    if (d < 0 || (d > 0 && elements > kMostElements / d)) fail(name, "its shape is too large");
+    elements *= d;
+    h.shape.push_back(d);
+    p = end;
+  }
+  return h;
+}
+
+float half_to_float(std::uint16_t h) {
+  const int exponent = (h >> 10) & 31;
+  const int mantissa = h & 1023;
+  const float value = exponent == 0    ? std::ldexp(static_cast<float>(mantissa), -24)
+                      : exponent == 31 ? (mantissa != 0 ? NAN : INFINITY)
+                                       : std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25);
+  return (h & 0x8000) != 0 ? -value : value;
+}
+
+template <typename T>
+T load(const char* at, bool swapped) {
+  char bytes[sizeof(T)];
+  for (std::size_t i = 0; i < sizeof(T); ++i) bytes[i] = at[swapped ? sizeof(T) - 1 - i : i];
+  T value;
+  std::memcpy(&value, bytes, sizeof(T));
+  return value;
+}
+
+double load_number(const Header& h, const char* at) {
+  if (h.kind == 'f') {
+    if (h.bytes == 2) return half_to_float(load<std::uint16_t>(at, h.swapped));
+    return h.bytes == 4 ? load<float>(at, h.swapped) : load<double>(at, h.swapped);
+  }
+  if (h.kind == 'u') {
+    return h.bytes == 1   ? load<std::uint8_t>(at, h.swapped)
+           : h.bytes == 2 ? load<std::uint16_t>(at, h.swapped)
+           : h.bytes == 4 ? load<std::uint32_t>(at, h.swapped)
+                          : static_cast<double>(load<std::uint64_t>(at, h.swapped));
+  }
+  return h.bytes == 1   ? load<std::int8_t>(at, h.swapped)
+         : h.bytes == 2 ? load<std::int16_t>(at, h.swapped)
+         : h.bytes == 4 ? load<std::int32_t>(at, h.swapped)
+                        : static_cast<double>(load<std::int64_t>(at, h.swapped));
+}
+
+}  // namespace
+
+Tensor parse_npy(std::string_view bytes, const std::string& name) {
+  const Header h = parse_header(bytes, name);
+  const std::int64_t n = h.shape.elements();
+  const bool known =
+      (h.kind == 'f' && (h.bytes == 2 || h.bytes == 4 || h.bytes == 8)) ||
+      ((h.kind == 'i' || h.kind == 'u') && (h.bytes == 1 || h.bytes == 2 || h.bytes == 4 || h.bytes == 8)) ||
+      (h.kind == 'b' && h.bytes == 1);
+  if (!known)
+    fail(name,
+         fmt::format("element type {}{} is not supported; use float32, int64 or bool", h.kind, h.bytes));
+  if (static_cast<std::int64_t>(bytes.size() - h.data) < n * h.bytes) {
+    fail(name, fmt::format("holds {} bytes of data, its shape {} needs {}; it is truncated",
+                           bytes.size() - h.data, to_string(h.shape), n * h.bytes));
+  }
+  const DType dtype = h.kind == 'f' ? DType::f32 : h.kind == 'b' ? DType::boolean : DType::i64;
+  Tensor t = Tensor::empty(dtype, h.shape);
+  const char* data = bytes.data() + h.data;
+  if (!h.fortran && !h.swapped &&
+      ((h.kind == 'f' && h.bytes == 4) || (h.kind == 'i' && h.bytes == 8) || h.kind == 'b')) {
+    std::memcpy(t.raw(), data, t.bytes());
+    return t;
+  }
+  const auto strides = h.shape.strides();
+  for (std::int64_t k = 0; k < n; ++k) {
+    std::int64_t from = k;
+    if (h.fortran) {
+      from = 0;
+      std::int64_t step = 1;
+      for (std::size_t i = 0; i < h.shape.size(); ++i) {
+        from += k / strides[i] % h.shape[i] * step;
+        step *= h.shape[i];
+      }
+    }
+    const double value = load_number(h, data + from * h.bytes);
+    const auto to = static_cast<std::size_t>(k);
+    if (dtype == DType::f32)
+      t.data<float>()[to] = static_cast<float>(value);
+    else if (dtype == DType::i64)
+      t.data<std::int64_t>()[to] = h.bytes == 8 && h.kind == 'i'
+                                       ? load<std::int64_t>(data + from * 8, h.swapped)
+                                       : static_cast<std::int64_t>(value);
+    else
+      static_cast<std::uint8_t*>(t.raw())[to] = value != 0;
+  }
+  return t;
+}
+
+Tensor read_npy(const std::filesystem::path& path) {
+  return parse_npy(read_file(path), path.filename().string());
+}
+
+std::string format_npy(const Tensor& tensor) {
+  const std::string_view type = tensor.dtype() == DType::f32   ? "<f4"
+                                : tensor.dtype() == DType::i64 ? "<i8"
+                                                               : "|b1";
+  const Shape& s = tensor.shape();
+  const std::string shape = s.size() == 1 ? fmt::format("{},", s[0]) : fmt::format("{}", fmt::join(s, ", "));
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, shape);
+  header.append(63 - (10 + header.size()) % 64, ' ');
+  header += '\n';
+  std::string bytes("\x93NUMPY\x01\x00", 8);
+  bytes += static_cast<char>(header.size() & 255);
+  bytes += static_cast<char>(header.size() >> 8);
+  bytes += header;
+  bytes.append(static_cast<const char*>(tensor.raw()), tensor.bytes());
+  return bytes;
+}
+
+}  // namespace heatproof

@@ -1,0 +1,125 @@
+#include "data/preprocessing.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+
+#include "base/files.h"
+#include "heatproof/error.h"
+
+namespace heatproof {
+
+namespace {
+
+constexpr std::int64_t kMostPixels = 200'000'000;
+
+double at(const std::vector<double>& values, std::size_t i, double otherwise) {
+  return values.empty() ? otherwise : values[values.size() == 1 ? 0 : i];
+}
+
+std::vector<double> shade(const Preprocessing& p, double value) {
+  std::vector<double> values;
+  for (std::size_t c = 0; c < static_cast<std::size_t>(p.channel_count()); ++c) {
+    values.push_back((value - at(p.mean, c, 0)) / at(p.std, c, 1));
+  }
+  return values;
+}
+
+cv::Mat decode(const std::filesystem::path& path, int flags) {
+  const std::string bytes = read_file(path);
+  cv::Mat image;
+  try {
+    const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
+    if (!bytes.empty()) image = cv::imdecode(raw, flags);
+  } catch (const cv::Exception& e) {
+    throw InputError(
+        fmt::format("{}: cannot be decoded ({}); convert it to PNG or JPEG", path.string(), e.err));
+  }
+  if (image.empty())
+    throw InputError(
+        fmt::format("{}: not an image, or damaged; give a PNG, JPEG or .npy file", path.string()));
+  if (std::int64_t{image.rows} * image.cols > kMostPixels)
+    throw InputError(
+        fmt::format("{}: {}x{} pixels are too many; scale it down", path.string(), image.cols, image.rows));
+  return image;
+}
+
+/// Shorter side to `resize`, then the centre crop; without `resize`, a crop larger than the image scales it
+/// up first.
+cv::Mat fit(cv::Mat image, const Preprocessing& p, bool mask) {
+  const int height = static_cast<int>(p.height.value_or(image.rows));
+  const int width = static_cast<int>(p.width.value_or(image.cols));
+  // Without a resize the whole image is used: its shorter side becomes the crop's.
+  const double wanted =
+      p.resize ? static_cast<double>(*p.resize) / std::min(image.rows, image.cols)
+               : std::max(static_cast<double>(height) / image.rows, static_cast<double>(width) / image.cols);
+  const double least =
+      std::max(static_cast<double>(height) / image.rows, static_cast<double>(width) / image.cols);
+  const double scale = std::max(wanted, least);
+  if (std::abs(scale - 1) > 1e-9) {
+    const int rows = std::max(height, static_cast<int>(std::lround(image.rows * scale)));
+    const int cols = std::max(width, static_cast<int>(std::lround(image.cols * scale)));
+    const int method = mask ? cv::INTER_NEAREST : scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR;
+    cv::resize(image, image, {cols, rows}, 0, 0, method);
+  }
+  const cv::Rect crop((image.cols - width) / 2, (image.rows - height) / 2, width, height);
+  return image(crop).clone();
+}
+
+}  // namespace
+
+std::vector<double> Preprocessing::black() const { return shade(*this, 0); }
+std::vector<double> Preprocessing::white() const { return shade(*this, range); }
+
+void check(const Preprocessing& p) {
+  const auto n = static_cast<std::size_t>(p.channel_count());
+  if (p.channels != "rgb" && p.channels != "bgr" && p.channels != "gray")
+    throw UsageError(fmt::format("channels = '{}' must be rgb, bgr or gray", p.channels));
+  if (p.range != 1 && p.range != 255) throw UsageError(fmt::format("range = {} must be 1 or 255", p.range));
+  for (const auto& [name, values] : {std::pair("mean", p.mean), std::pair("std", p.std)}) {
+    if (!values.empty() && values.size() != 1 && values.size() != n)
+      throw UsageError(fmt::format("{} has {} values, the network has {} channels", name, values.size(), n));
+  }
+  if (std::ranges::any_of(p.std, [](double v) { return !(v > 0); })) throw UsageError("std must be positive");
+  for (const auto& v : {p.resize, p.height, p.width}) {
+    if (v && (*v < 1 || *v > 20000))
+      throw UsageError(fmt::format("resize and size must be between 1 and 20000, not {}", *v));
+  }
+}
+
+Photo load_photo(const std::filesystem::path& path, const Preprocessing& p) {
+  cv::Mat bgr = fit(decode(path, cv::IMREAD_COLOR), p, false);
+  Photo photo;
+  cv::Mat rgb;
+  cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
+  photo.rgb.assign(rgb.datastart, rgb.dataend);
+  cv::Mat pixels = rgb;
+  if (p.channels == "bgr") pixels = bgr;
+  if (p.channels == "gray") cv::cvtColor(bgr, pixels, cv::COLOR_BGR2GRAY);
+  const std::int64_t channels = p.channel_count();
+  const std::int64_t size = std::int64_t{pixels.rows} * pixels.cols;
+  photo.input = Tensor::empty(DType::f32, {1, channels, pixels.rows, pixels.cols});
+  float* out = photo.input.data<float>().data();
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double mean = at(p.mean, static_cast<std::size_t>(c), 0);
+    const double std = at(p.std, static_cast<std::size_t>(c), 1);
+    for (std::int64_t i = 0; i < size; ++i) {
+      out[c * size + i] =
+          static_cast<float>((pixels.data[i * channels + c] * (p.range / 255.0) - mean) / std);
+    }
+  }
+  return photo;
+}
+
+Tensor load_mask(const std::filesystem::path& path, const Preprocessing& p) {
+  const cv::Mat gray = fit(decode(path, cv::IMREAD_GRAYSCALE), p, true);
+  Tensor mask = Tensor::empty(DType::f32, {gray.rows, gray.cols});
+  for (std::int64_t i = 0; i < mask.elements(); ++i)
+    mask.data<float>()[static_cast<std::size_t>(i)] = gray.data[i] > 127 ? 1.0F : 0.0F;
+  return mask;
+}
+
+}  // namespace heatproof

@@ -1,0 +1,158 @@
+#include "explain/explainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/random.h"
+#include "graph/operator.h"
+#include "heatproof/error.h"
+#include "ops/arithmetic.h"
+#include "ops/operators.h"
+
+namespace heatproof {
+
+namespace {
+
+/// The edge of the box as a constant that broadcasts to the input.
+Value edge(Builder& g, const std::vector<double>& values, double otherwise, const Shape& x) {
+  if (values.empty()) return g.fill({}, static_cast<float>(otherwise));
+  if (values.size() == 1) return g.fill({}, static_cast<float>(values[0]));
+  if (x.rank() < 2 || x[1] != static_cast<std::int64_t>(values.size())) {
+    throw UsageError(
+        fmt::format("the box has {} channels, the input has shape {}", values.size(), to_string(x)));
+  }
+  Shape shape(x.size(), 1);
+  shape[1] = x[1];
+  const std::vector<float> numbers(values.begin(), values.end());
+  return g.constant(Tensor::of(shape, std::span<const float>(numbers)));
+}
+
+void fill_noise(std::span<float> values, std::uint64_t seed, std::uint64_t id) {
+  RandomStream random(seed, {"random"}, id);
+  for (float& v : values) v = static_cast<float>(random.normal());
+}
+
+}  // namespace
+
+Explainer::Explainer(const Network& network, std::vector<Recipe> recipes, ExplainOptions options)
+    : network_(network), recipes_(std::move(recipes)), options_(std::move(options)) {
+  if (recipes_.empty()) throw UsageError("no recipe was given");
+}
+
+Graph Explainer::graph(std::int64_t batch) {
+  Builder g;
+  Shape shape = network_.input_shape();
+  shape[0] = batch;
+  const Value x = g.input("x", {DType::f32, shape});
+  const Value target = g.input("target", {DType::i64, {batch}});
+  MethodInputs in;
+  in.forward = forward_view(g, network_.graph(batch), x, network_.options().output_name);
+  in.one_hot = g.add(kOneHot, {target}, {{"depth", network_.classes()}});
+  in.low = edge(g, options_.low, 0, shape);
+  in.high = edge(g, options_.high, 1, shape);
+  g.output("logits", in.forward.logits);
+  ledger_names_.assign(recipes_.size(), {});
+  std::vector<std::pair<Value, Value>> sums;
+  for (std::size_t i = 0; i < recipes_.size(); ++i) {
+    if (recipes_[i].method->build == nullptr) continue;
+    std::vector<LedgerEntry> ledger;
+    in.ledger = options_.ledger ? &ledger : nullptr;
+    g.output(recipes_[i].text, recipes_[i].method->build(in, recipes_[i].parameters));
+    for (const LedgerEntry& e : ledger) {
+      ledger_names_[i].push_back({e.node, e.op, e.rule});
+      sums.emplace_back(e.entering, e.leaving);
+    }
+  }
+  for (std::size_t k = 0; k < sums.size(); ++k) {
+    g.output(fmt::format("ledger {} entering", k), sums[k].first);
+    g.output(fmt::format("ledger {} leaving", k), sums[k].second);
+  }
+  return g.build();
+}
+
+Workspace& Explainer::workspace(std::int64_t batch) {
+  if (const auto it = workspaces_.find(batch); it != workspaces_.end()) return it->second;
+  return workspaces_.emplace(batch, Workspace(compile(graph(batch)))).first->second;
+}
+
+std::int64_t Explainer::batch() {
+  if (batch_ > 0) return batch_;
+  if (options_.batch > 0) return batch_ = options_.batch;
+  const Program one = compile(graph(1));
+  const auto room =
+      static_cast<std::int64_t>(network_.options().memory / std::max<std::size_t>(one.arena_bytes(), 1));
+  return batch_ = std::clamp<std::int64_t>(room, 1, 8);
+}
+
+void Explainer::run(const Tensor& inputs, std::span<const std::int64_t> targets,
+                    std::span<const std::uint64_t> ids, Explanation& out) {
+  const std::vector<Tensor> results =
+      workspace(inputs.shape()[0]).run({inputs, Tensor::of({inputs.shape()[0]}, targets)});
+  const auto used = static_cast<std::int64_t>(ids.size());  // the rest of the batch is padding
+  std::size_t next = 0;
+  const auto append = [&](Tensor& to, const Tensor& from) {
+    const Tensor rows = from.rows(0, used);
+    to = to.defined() ? concatenate(std::vector{to, rows}) : rows.clone();
+  };
+  append(out.logits, results[next++]);
+  for (std::size_t i = 0; i < recipes_.size(); ++i) {
+    if (recipes_[i].method->build != nullptr) {
+      append(out.relevance[i], results[next++]);
+      continue;
+    }
+    Tensor noise = Tensor::empty(DType::f32, inputs.shape());
+    const auto size = static_cast<std::size_t>(network_.input_shape().elements());
+    for (std::size_t k = 0; k < ids.size(); ++k)
+      fill_noise(noise.data<float>().subspan(k * size, size), options_.seed, ids[k]);
+    append(out.relevance[i], noise);
+  }
+  for (std::size_t i = 0; i < recipes_.size(); ++i) {
+    out.ledger[i].resize(ledger_names_[i].size());
+    for (std::size_t k = 0; k < ledger_names_[i].size(); ++k) {
+      LedgerLine& line = out.ledger[i][k];
+      const LedgerName& name = ledger_names_[i][k];
+      line.node = name.node, line.op = name.op, line.rule = name.rule;
+      const auto entering = results[next++].data<float>().first(ids.size());
+      const auto leaving = results[next++].data<float>().first(ids.size());
+      line.entering.insert(line.entering.end(), entering.begin(), entering.end());
+      line.leaving.insert(line.leaving.end(), leaving.begin(), leaving.end());
+    }
+  }
+}
+
+Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_t> targets,
+                               std::span<const std::uint64_t> ids) {
+  const std::int64_t n = inputs.shape()[0];
+  if (static_cast<std::int64_t>(targets.size()) != n)
+    throw UsageError(fmt::format("{} targets for {} inputs", targets.size(), n));
+  for (std::int64_t t : targets) {
+    if (t < 0 || t >= network_.classes())
+      throw UsageError(fmt::format("target {} is not a class; there are {} (0 to {})", t, network_.classes(),
+                                   network_.classes() - 1));
+  }
+  std::vector<std::uint64_t> numbers(ids.begin(), ids.end());
+  for (std::int64_t i = static_cast<std::int64_t>(numbers.size()); i < n; ++i)
+    numbers.push_back(static_cast<std::uint64_t>(i));
+  Explanation out;
+  out.relevance.resize(recipes_.size());
+  out.ledger.resize(recipes_.size());
+  const std::int64_t size = n == 1 ? 1 : batch();
+  for (std::int64_t begin = 0; begin < n; begin += size) {
+    const std::int64_t end = std::min(begin + size, n);
+    Tensor part = inputs.rows(begin, end);
+    std::vector<std::int64_t> part_targets(targets.begin() + begin, targets.begin() + end);
+    if (end - begin < size) {
+      Shape shape = part.shape();
+      shape[0] = size - (end - begin);
+      part = concatenate(std::vector{part, Tensor::zeros(DType::f32, shape)});
+      part_targets.resize(static_cast<std::size_t>(size), 0);
+    }
+    run(part, part_targets,
+        std::span(numbers).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
+        out);
+  }
+  return out;
+}
+
+}  // namespace heatproof

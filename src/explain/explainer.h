@@ -1,0 +1,67 @@
+// Explains inputs with several recipes at once: one compiled graph that shares the forward pass and equal
+// terms.
+//
+//   Explainer explainer(network, {parse_recipe("lrp_epsilon_plus")}, {});
+//   Explanation e = explainer.explain(inputs, targets);
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "explain/network.h"
+#include "explain/recipe.h"
+
+namespace heatproof {
+
+struct ExplainOptions {
+  std::vector<double> low, high;  // box of the input, one value or one per channel; empty: 0 and 1
+  std::uint64_t seed = 0;         // of `random`
+  bool ledger = false;            // report relevance sums of every layer
+  std::int64_t batch = 0;         // 0: chosen from the network's memory option
+};
+
+/// Relevance that entered and left one node, per sample.
+struct LedgerLine {
+  std::string node, op, rule;
+  std::vector<double> entering, leaving;  // [N]
+};
+
+struct Explanation {
+  Tensor logits;                  // [N, classes]
+  std::vector<Tensor> relevance;  // per recipe, in the inputs' shape, signed
+  std::vector<std::vector<LedgerLine>>
+      ledger;  // per recipe, from the output to the input; empty unless asked for
+};
+
+class Explainer {
+ public:
+  Explainer(const Network& network, std::vector<Recipe> recipes, ExplainOptions options);
+
+  /// targets: class (flat index) per sample. ids: sample numbers that `random` derives its noise from; empty:
+  /// 0 … N−1.
+  Explanation explain(const Tensor& inputs, std::span<const std::int64_t> targets,
+                      std::span<const std::uint64_t> ids = {});
+  const std::vector<Recipe>& recipes() const { return recipes_; }
+  std::int64_t batch();
+
+  /// The graph: inputs "x" [batch, ...] and "target" i64 [batch]; outputs "logits", then one per recipe.
+  Graph graph(std::int64_t batch);
+
+ private:
+  struct LedgerName {
+    std::string node, op, rule;
+  };
+  Workspace& workspace(std::int64_t batch);
+  void run(const Tensor& inputs, std::span<const std::int64_t> targets, std::span<const std::uint64_t> ids,
+           Explanation& out);
+
+  const Network& network_;
+  std::vector<Recipe> recipes_;
+  ExplainOptions options_;
+  std::int64_t batch_ = 0;
+  std::map<std::int64_t, Workspace> workspaces_;
+  std::vector<std::vector<LedgerName>> ledger_names_;
+};
+
+}  // namespace heatproof

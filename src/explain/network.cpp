@@ -1,0 +1,148 @@
+#include "explain/network.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "graph/operator.h"
+#include "graph/rewrite.h"
+#include "heatproof/error.h"
+#include "ops/arithmetic.h"
+#include "ops/operators.h"
+
+namespace heatproof {
+
+namespace {
+
+const Output& pick_output(const Graph& graph, const std::string& name) {
+  if (name.empty()) return graph.outputs().front();
+  std::vector<std::string> known;
+  for (const Output& output : graph.outputs()) {
+    if (output.name == name) return output;
+    known.push_back(output.name);
+  }
+  throw UsageError(fmt::format("the network has no output '{}'; it has {}", name, fmt::join(known, ", ")));
+}
+
+/// The value before a final Softmax or LogSoftmax, through reshapes; invalid where there is none.
+Value before_softmax(Value output) {
+  while (output.is(kReshape)) output = output.input(0);
+  if (output.is(kSoftmax) || output.is(kLogSoftmax)) return output.input(0);
+  return {};
+}
+
+}  // namespace
+
+ForwardView forward_view(Builder& g, const Graph& network, Value input, const std::string& output_name) {
+  const std::vector<Value> values = g.splice(network, {input});
+  ForwardView view;
+  view.input = input;
+  view.output = values[static_cast<std::size_t>(pick_output(network, output_name).id)];
+  const std::int64_t batch = input.shape()[0];
+  if (view.output.shape().empty() || view.output.shape()[0] != batch) {
+    throw InputError(
+        fmt::format("the output has shape {}, which does not start with the batch of {}; run the model at "
+                    "its own batch size",
+                    to_string(view.output.shape()), batch));
+  }
+  Value logits = before_softmax(view.output);
+  view.has_softmax = static_cast<bool>(logits);
+  if (!logits) logits = view.output;
+  view.logits = reshape(logits, {batch, logits.shape().elements() / batch});
+  return view;
+}
+
+Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions options)
+    : specialize_(std::move(specialize)), options_(std::move(options)) {
+  const Graph& one = graph(1);
+  if (one.inputs().size() != 1 || one.node(one.inputs()[0]).type.dtype != DType::f32) {
+    throw UnsupportedError(fmt::format(
+        "the network has {} inputs; explanations need exactly one input of numbers", one.inputs().size()));
+  }
+  input_shape_ = one.node(one.inputs()[0]).type.shape;
+  Builder g;
+  const ForwardView view =
+      forward_view(g, one, g.input("x", {DType::f32, input_shape_}), options_.output_name);
+  classes_ = view.logits.shape()[1];
+  g.output("logits", view.logits);
+  const Program program = compile(g.build());
+  const auto arena = static_cast<std::int64_t>(std::max<std::size_t>(program.arena_bytes(), 1));
+  const auto room = static_cast<std::int64_t>(options_.memory) / arena;
+  batch_ = options_.batch > 0 ? options_.batch : std::clamp<std::int64_t>(room, 1, 16);
+}
+
+const Graph& Network::graph(std::int64_t batch) const {
+  const auto it = graphs_.find(batch);
+  if (it != graphs_.end()) return it->second;
+  return graphs_[batch] = canonicalize(specialize_(batch));
+}
+
+Workspace& Network::workspace(std::int64_t batch, ScoreKind kind) const {
+  const auto key = std::pair(batch, static_cast<int>(kind));
+  if (const auto it = workspaces_.find(key); it != workspaces_.end()) return it->second;
+  Builder g;
+  Shape shape = input_shape_;
+  shape[0] = batch;
+  const ForwardView view =
+      forward_view(g, graph(batch), g.input("x", {DType::f32, shape}), options_.output_name);
+  g.output("scores", kind == ScoreKind::logit ? view.logits
+                                              : g.add(kSoftmax, {view.logits}, {{"axis", std::int64_t{1}}}));
+  return workspaces_.emplace(key, Workspace(compile(g.build()))).first->second;
+}
+
+void Network::stream(std::int64_t count, ScoreKind kind,
+                     const std::function<void(std::int64_t, std::span<float>)>& fill,
+                     const std::function<void(std::int64_t, std::span<const float>)>& use) const {
+  const std::int64_t size = input_shape_.elements();
+  for (std::int64_t done = 0; done < count;) {
+    // A small rest runs in a program of its own size only when it is a single input.
+    const std::int64_t batch = count - done == 1 ? 1 : batch_;
+    Shape shape = input_shape_;
+    shape[0] = batch;
+    Tensor x = Tensor::zeros(DType::f32, shape);
+    const std::int64_t n = std::min(batch, count - done);
+    for (std::int64_t i = 0; i < n; ++i) {
+      fill(done + i,
+           x.data<float>().subspan(static_cast<std::size_t>(i * size), static_cast<std::size_t>(size)));
+    }
+    const Tensor scores = workspace(batch, kind).run({x})[0];
+    const auto row = static_cast<std::size_t>(classes_);
+    for (std::int64_t i = 0; i < n; ++i)
+      use(done + i, scores.data<float>().subspan(static_cast<std::size_t>(i) * row, row));
+    done += n;
+  }
+}
+
+Tensor Network::predict(const Tensor& inputs, ScoreKind kind) const {
+  const std::int64_t n = inputs.shape()[0];
+  Tensor scores = Tensor::empty(DType::f32, {n, classes_});
+  const auto size = static_cast<std::size_t>(input_shape_.elements());
+  const auto row = static_cast<std::size_t>(classes_);
+  if (static_cast<std::int64_t>(size) * n != inputs.elements()) {
+    throw InputError(fmt::format("inputs of shape {} do not fit the network's {}", to_string(inputs.shape()),
+                                 to_string(input_shape_)));
+  }
+  stream(
+      n, kind,
+      [&](std::int64_t i, std::span<float> x) {
+        std::ranges::copy(inputs.data<float>().subspan(static_cast<std::size_t>(i) * size, size), x.begin());
+      },
+      [&](std::int64_t i, std::span<const float> s) {
+        std::ranges::copy(
+            s, scores.data<float>().begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * row));
+      });
+  return scores;
+}
+
+std::vector<std::int64_t> argmax_rows(const Tensor& scores) {
+  std::vector<std::int64_t> best;
+  const auto row = static_cast<std::size_t>(scores.shape()[1]);
+  for (std::int64_t i = 0; i < scores.shape()[0]; ++i) {
+    const auto values = scores.data<float>().subspan(static_cast<std::size_t>(i) * row, row);
+    best.push_back(std::ranges::max_element(values) - values.begin());
+  }
+  return best;
+}
+
+}  // namespace heatproof

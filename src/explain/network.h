@@ -1,0 +1,73 @@
+// A network that can be run at any batch size: graphs, compiled programs, and predictions of many inputs.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "engine/program.h"
+#include "graph/builder.h"
+
+namespace heatproof {
+
+struct NetworkOptions {
+  std::string output_name;                    // empty: the first output
+  std::size_t memory = std::size_t{2} << 30;  // bytes of working memory that one program may take
+  std::int64_t batch = 0;                     // 0: chosen from memory and the size of the input
+};
+
+/// What a prediction is measured as.
+enum class ScoreKind { logit, probability };
+
+/// The network with its parts named: what is explained, and the logits that explanations start from.
+struct ForwardView {
+  Value input;
+  Value output;  // as the network gives it
+  Value logits;  // [N, classes]: the input of a final softmax, or the output itself
+  bool has_softmax = false;
+};
+
+/// Splices the network into a builder, fed by `input`; finds the logits.
+ForwardView forward_view(Builder& g, const Graph& network, Value input, const std::string& output_name);
+
+class Network {
+ public:
+  /// `specialize` gives the network's graph for a batch size; it is canonicalized here. Throws
+  /// UnsupportedError when the network does not have exactly one input of numbers.
+  Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions options = {});
+
+  const Graph& graph(std::int64_t batch) const;  // canonical
+  /// Shape of one input with a leading 1, and number of classes.
+  const Shape& input_shape() const { return input_shape_; }
+  std::int64_t classes() const { return classes_; }
+  const NetworkOptions& options() const { return options_; }
+  /// Batch size for forward passes.
+  std::int64_t batch() const { return batch_; }
+
+  /// Logits [N, classes] (or probabilities) of N inputs.
+  Tensor predict(const Tensor& inputs, ScoreKind kind = ScoreKind::logit) const;
+
+  /// Runs `count` inputs in batches without holding them all: fill(i, x) writes input i, use(i, scores) sees
+  /// its scores.
+  void stream(std::int64_t count, ScoreKind kind,
+              const std::function<void(std::int64_t, std::span<float>)>& fill,
+              const std::function<void(std::int64_t, std::span<const float>)>& use) const;
+
+ private:
+  Workspace& workspace(std::int64_t batch, ScoreKind kind) const;
+
+  std::function<Graph(std::int64_t)> specialize_;
+  NetworkOptions options_;
+  Shape input_shape_;
+  std::int64_t classes_ = 0;
+  std::int64_t batch_ = 1;
+  mutable std::map<std::int64_t, Graph> graphs_;
+  mutable std::map<std::pair<std::int64_t, int>, Workspace> workspaces_;
+};
+
+/// Index of the largest value of each row.
+std::vector<std::int64_t> argmax_rows(const Tensor& scores);
+
+}  // namespace heatproof

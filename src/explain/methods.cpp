@@ -129,7 +129,7 @@ Composite excitation(const Parameters& p) {
   const std::string norm = "norm:epsilon=" + to_string(p.at("stabilizer"));
   return {{"sum", norm},
           {"average_pool", norm},
-          {"linear", "zplus:bias=ignore,epsilon=" + to_string(p.at("stabilizer"))}};
+          {"linear", stabilized("zplus", p)}};
 }
 Composite all_epsilon(const Parameters& p) {
   return with_base(p, {{"linear", rule("epsilon", p, {"epsilon", "bias"})}});
@@ -167,10 +167,10 @@ Value gradient_x_input(const MethodInputs& in, const Parameters& p) {
   return in.forward.input * gradient(in, p);
 }
 Value guided_backprop(const MethodInputs& in, const Parameters& p) {
-  return run(in, seed(in, p, false), {{"activation", "guided"}});
+  return run(in, seed(in, p, false), {{"op:Relu", "guided"}});
 }
 Value deconvnet(const MethodInputs& in, const Parameters& p) {
-  return run(in, seed(in, p, false), {{"activation", "deconvnet"}});
+  return run(in, seed(in, p, false), {{"op:Relu", "deconvnet"}});
 }
 
 /// The target's logit in equal parts: satisfies conservation and says nothing.
@@ -253,7 +253,7 @@ std::vector<Method> composite_methods() {
                                         "Kohlbrenner et al. 2020"),
       propagation<epsilon_alpha2_beta1_flat>("lrp_epsilon_alpha2_beta1_flat", {epsilon()},
                                              "the same with flat at the input", "Kohlbrenner et al. 2020"),
-      propagation<excitation>("excitation_backprop", {}, "z+ without biases, gradient through activations",
+      propagation<excitation>("excitation_backprop", {}, "z+ in every layer, gradient through activations",
                               "Zhang et al. 2018"),
       propagation<deep_taylor>(
           "deep_taylor",

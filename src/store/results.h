@@ -1,0 +1,65 @@
+// results.sqlite: scores, cell by cell. A killed run resumes; a finished file has the same bytes however it came about.
+//
+//   Results results("out/results.sqlite");
+//   if (!results.find(key)) results.put(key, {score, curves});
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace heatproof {
+
+/// What makes a score what it is.
+struct CellKey {
+  std::string model;   // hash
+  std::string input;   // hash
+  std::int64_t target = 0;
+  std::string recipe;  // canonical
+  std::string metric;  // canonical
+  std::uint64_t seed = 0;
+  auto operator<=>(const CellKey&) const = default;
+};
+
+struct Cell {
+  double score = 0;
+  std::map<std::string, std::vector<double>> curves;
+};
+
+class Results {
+ public:
+  /// Opens or creates. Throws InputError for files that are no results of heatproof or are damaged, Error when the file is
+  /// in use or the disk is full.
+  explicit Results(const std::filesystem::path& path);
+  ~Results();
+  Results(Results&&) noexcept;
+  Results& operator=(Results&&) noexcept;
+
+  std::optional<Cell> find(const CellKey& key) const;
+  void put(const CellKey& key, const Cell& cell);
+  std::int64_t cells() const;
+
+  /// Facts of the run, and what the report shows, as text or bytes by name.
+  void set(const std::string& name, const std::string& value);
+  std::optional<std::string> get(const std::string& name) const;
+  std::vector<std::string> names() const;
+
+  /// Everything between `begin` and `commit` becomes visible at once.
+  void begin();
+  void commit();
+
+  /// Copies all cells of another file. Throws Error when the same cell has another score there.
+  void merge(const Results& other);
+
+  /// Rewrites the file in the order of the keys and closes it: equal contents give equal bytes.
+  void finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace heatproof

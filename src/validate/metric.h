@@ -1,0 +1,97 @@
+// What a metric is: one declaration in a file of its own, and one line in registry.cpp.
+//
+//   const Metric kSparseness = {.name = "sparseness", ..., .score = [](const Sample& s, const Parameters&) { ... }};
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "base/spec.h"
+#include "explain/network.h"
+#include "heatproof/tensor.h"
+
+namespace heatproof {
+
+enum class Group { faithfulness, axiom, robustness, localisation, complexity, randomisation };
+enum class Better { higher, lower, one };
+
+std::string to_string(Group group);
+std::string to_string(Better better);
+
+/// Explains other inputs with the recipe under test: inputs [N, ...], targets, sample ids → relevance in the inputs' shape.
+using Reexplain = std::function<Tensor(const Tensor&, std::span<const std::int64_t>, std::span<const std::uint64_t>)>;
+
+/// All samples of one evaluation.
+struct Evaluation {
+  const Network& network;
+  Tensor inputs;     // [N, ...]
+  std::vector<std::int64_t> targets;
+  Tensor relevance;  // in the inputs' shape, signed
+  Tensor heatmap;    // [N, H, W]: channels pooled
+  Tensor logits;     // [N, classes]
+  Tensor masks;      // [N, H, W]; undefined where none were given
+  std::vector<double> black, white;  // network values of black and white, per channel; empty when unknown
+  Reexplain explain;                 // empty where attributions came from a file
+  std::uint64_t seed = 0;
+  std::vector<std::uint64_t> ids;    // sample numbers, for random streams
+
+  std::int64_t size() const { return inputs.shape()[0]; }
+  RandomStream random(std::string_view metric, std::int64_t sample) const {
+    return RandomStream(seed, {metric}, ids[static_cast<std::size_t>(sample)]);
+  }
+  double target_logit(std::int64_t i) const;
+};
+
+/// One sample, for metrics that look at one at a time.
+struct Sample {
+  std::span<const float> relevance;  // flat
+  std::span<const float> heatmap;    // H·W
+  std::span<const float> mask;       // H·W; empty where there is none
+  std::int64_t height, width;
+  double target_logit;
+};
+Sample sample_of(const Evaluation& e, std::int64_t i);
+
+struct Scores {
+  std::vector<double> values;                                         // one per sample
+  std::map<std::string, std::vector<std::vector<double>>> curves = {};  // by name, one per sample
+};
+
+struct Metric {
+  std::string name;
+  Group group;
+  Better better;
+  std::string unit;
+  std::string source;
+  std::string about;
+  std::vector<Parameter> parameters = {};
+  bool needs_masks = false;
+  bool needs_explainer = false;
+  /// One of the two.
+  double (*score)(const Sample&, const Parameters&) = nullptr;
+  Scores (*score_all)(const Evaluation&, const Parameters&) = nullptr;
+  /// For metrics whose parameters turn them around.
+  Better (*direction)(const Parameters&) = nullptr;
+};
+
+const std::vector<const Metric*>& metrics();
+
+/// A metric with its parameters, as one word.
+struct MetricSpec {
+  const Metric* metric = nullptr;
+  Parameters parameters;
+  std::string text;
+
+  Better better() const { return metric->direction != nullptr ? metric->direction(parameters) : metric->better; }
+};
+
+/// Throws UsageError for unknown metrics and parameters, naming the nearest.
+MetricSpec parse_metric(std::string_view text);
+
+/// Throws UsageError when the evaluation lacks what the metric needs (masks, an explainer).
+Scores evaluate(const MetricSpec& metric, const Evaluation& evaluation);
+
+}  // namespace heatproof

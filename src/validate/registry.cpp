@@ -1,0 +1,74 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "heatproof/error.h"
+#include "validate/metrics.h"
+
+namespace heatproof {
+
+const std::vector<const Metric*>& metrics() {
+  // One line per metric.
+  static const std::vector<const Metric*> all{
+      &kPixelFlipping,
+      &kConservation,
+      &kPositivity,
+      &kContinuity,
+      &kSparseness,
+      &kComplexity,
+      &kPointingGame,
+      &kRelevanceMassAccuracy,
+      &kRelevanceRankAccuracy,
+  };
+  return all;
+}
+
+std::string to_string(Group group) {
+  static const char* const names[] = {"faithfulness", "axiom", "robustness", "localisation", "complexity", "randomisation"};
+  return names[static_cast<int>(group)];
+}
+
+std::string to_string(Better better) {
+  static const char* const names[] = {"higher is better", "lower is better", "1 is best"};
+  return names[static_cast<int>(better)];
+}
+
+double Evaluation::target_logit(std::int64_t i) const {
+  return logits.data<float>()[static_cast<std::size_t>(i * logits.shape()[1] + targets[static_cast<std::size_t>(i)])];
+}
+
+Sample sample_of(const Evaluation& e, std::int64_t i) {
+  const auto k = static_cast<std::size_t>(i);
+  const auto size = static_cast<std::size_t>(e.relevance.elements() / e.size());
+  const std::int64_t height = e.heatmap.shape()[1];
+  const std::int64_t width = e.heatmap.shape()[2];
+  const auto pixels = static_cast<std::size_t>(height * width);
+  return {e.relevance.data<float>().subspan(k * size, size), e.heatmap.data<float>().subspan(k * pixels, pixels),
+          e.masks.defined() ? e.masks.data<float>().subspan(k * pixels, pixels) : std::span<const float>(), height, width, e.target_logit(i)};
+}
+
+MetricSpec parse_metric(std::string_view text) {
+  const Spec spec = parse_spec(text);
+  const auto it = std::ranges::find_if(metrics(), [&](const Metric* m) { return m->name == spec.name; });
+  if (it == metrics().end()) {
+    std::vector<std::string> known;
+    for (const Metric* m : metrics()) known.push_back(m->name);
+    const std::string near = nearest(spec.name, known);
+    throw UsageError(fmt::format("unknown metric '{}'{}; known are {}", spec.name, near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near), fmt::join(known, ", ")));
+  }
+  MetricSpec m{*it, Parameters(spec, (*it)->parameters), {}};
+  m.text = canonical(m.metric->name, m.parameters, m.metric->parameters);
+  return m;
+}
+
+Scores evaluate(const MetricSpec& m, const Evaluation& e) {
+  if (m.metric->needs_masks && !e.masks.defined()) throw UsageError(fmt::format("{} needs masks; give --masks FOLDER or FILE.npy", m.metric->name));
+  if (m.metric->needs_explainer && !e.explain) throw UsageError(fmt::format("{} explains other inputs, too; give --recipe instead of --attributions", m.metric->name));
+  if (m.metric->score_all != nullptr) return m.metric->score_all(e, m.parameters);
+  Scores scores;
+  for (std::int64_t i = 0; i < e.size(); ++i) scores.values.push_back(m.metric->score(sample_of(e, i), m.parameters));
+  return scores;
+}
+
+}  // namespace heatproof

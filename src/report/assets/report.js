@@ -1,0 +1,51 @@
+// Draws the charts with the page's own colours, and sorts tables.
+(function () {
+  "use strict";
+  function style(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
+  var palette = ["#1b7f4d", "#b3261e", "#2f6fb2", "#b0820d", "#7a4fb0", "#3c8f92", "#8c5a3c", "#6b7684"];
+  var charts = [];
+  function draw(forPrint) {
+    charts.forEach(function (c) { c.destroy(); });
+    charts = [];
+    Chart.defaults.color = forPrint ? "#333" : style("--soft");
+    Chart.defaults.borderColor = forPrint ? "#ccc" : style("--line");
+    Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+    Chart.defaults.animation = false;
+    document.querySelectorAll("canvas[data-chart]").forEach(function (canvas) {
+      var config = JSON.parse(document.getElementById(canvas.dataset.chart).textContent);
+      config.data.datasets.forEach(function (set, i) {
+        var colour = palette[(set.colour === undefined ? i : set.colour) % palette.length];
+        set.borderColor = colour;
+        set.backgroundColor = config.type === "line" ? "transparent" : colour;
+        set.borderWidth = 2;
+        set.pointRadius = 0;
+        set.tension = 0;
+      });
+      config.options = Object.assign({ responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false } }, config.options || {});
+      charts.push(new Chart(canvas, config));
+    });
+  }
+  draw(false);
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () { draw(false); });
+  window.addEventListener("beforeprint", function () { draw(true); });
+  window.addEventListener("afterprint", function () { draw(false); });
+  document.querySelectorAll("table").forEach(function (table) {
+    var heads = table.querySelectorAll("th");
+    heads.forEach(function (th, column) {
+      if (!table.tBodies[0] || table.tBodies[0].rows.length < 3) return;
+      th.classList.add("sort");
+      th.title = "sort";
+      var up = false;
+      th.addEventListener("click", function () {
+        up = !up;
+        var rows = Array.prototype.slice.call(table.tBodies[0].rows);
+        function value(row) {
+          var cell = row.cells[column], number = parseFloat(cell.textContent.replace("−", "-"));
+          return cell.classList.contains("number") ? (isNaN(number) ? -Infinity : number) : cell.textContent.trim();
+        }
+        rows.sort(function (a, b) { var x = value(a), y = value(b); return (x < y ? -1 : x > y ? 1 : 0) * (up ? 1 : -1); });
+        rows.forEach(function (row) { table.tBodies[0].appendChild(row); });
+      });
+    });
+  });
+})();

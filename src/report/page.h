@@ -1,0 +1,38 @@
+// One self-contained HTML page: sections of text, tables, charts and pictures, in the one style of all reports.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace heatproof::report {
+
+/// Text made safe for HTML.
+std::string escape(std::string_view text);
+/// A number with `digits` significant digits; "n/a" for NaN and infinities.
+std::string number(double value, int digits = 3);
+
+class Page {
+ public:
+  /// headline: the answer in one sentence; may hold `code` in backticks.
+  Page(std::string title, std::string headline, bool warning = false);
+
+  Page& section(std::string_view heading);
+  Page& text(std::string_view paragraph);  // backticks become code
+  Page& html(std::string_view markup);     // already safe
+  /// cells may hold markup that is already safe; `numeric` columns are right-aligned.
+  Page& table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows, const std::vector<bool>& numeric);
+  /// A Chart.js chart; `alternative` describes it for those who cannot see it.
+  Page& chart(const nlohmann::json& configuration, std::string_view alternative);
+
+  std::string render() const;
+
+ private:
+  std::string title_, headline_, body_;
+  bool warning_;
+  int charts_ = 0;
+  bool open_ = false;
+};
+
+}  // namespace heatproof::report

@@ -1,0 +1,64 @@
+// The report of `select`: which explanation to trust, and why.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "report/heatmap.h"
+
+namespace heatproof::report {
+
+/// A mean with its 95 % interval; NaN where there is none.
+struct Estimate {
+  double mean, low, high;
+};
+
+struct RankedRecipe {
+  std::string recipe, about;
+  Estimate score;
+  double p = 1, effect = 0;
+  bool in_best_set = false, control = false, failed = false;
+  std::map<std::string, std::vector<double>> curves;  // mean flipping curves: "morf", "lerf"
+  std::vector<double> diagnostics;                    // mean per diagnostic
+};
+
+struct Diagnostic {
+  std::string name, about, unit, better;
+};
+
+/// One image with heatmaps of the shown recipes.
+struct Exhibit {
+  std::string name, label;
+  double probability;
+  Picture photo;
+  std::vector<std::vector<float>> relevance;  // per shown recipe, H·W
+  std::vector<double> scores;                 // of the objective, per shown recipe
+};
+
+struct SelectReport {
+  std::string model;
+  std::size_t images = 0;
+  std::string objective, objective_about;
+  std::vector<RankedRecipe> ranking;  // best first
+  bool beats_controls = false;
+  Estimate over_control{};
+  std::size_t confirmed_images = 0;
+  Estimate confirmed{}, confirmed_over_control{};
+  std::vector<Diagnostic> diagnostics;
+  std::vector<std::string> agreement_names;
+  std::vector<std::vector<double>> agreement;
+  std::vector<std::pair<std::string, std::string>> shown;  // role ("best"), recipe
+  std::vector<Exhibit> exhibits;
+  std::vector<std::pair<std::string, std::string>> facts;    // how it was computed
+  std::vector<std::pair<std::string, std::string>> skipped;  // file, reason
+  std::string recipe_toml;
+};
+
+/// The answer in one sentence.
+std::string headline(const SelectReport& report);
+/// The page; equal reports give equal bytes.
+std::string render(const SelectReport& report);
+
+}  // namespace heatproof::report

@@ -1,6 +1,7 @@
 #include "cli/common.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -8,8 +9,10 @@
 #include <filesystem>
 #include <iostream>
 
+#include "base/files.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
+#include "validate/metric.h"
 
 namespace heatproof::cli {
 
@@ -165,16 +168,55 @@ ExplainOptions Session::explain_options(std::uint64_t seed) const {
   return o;
 }
 
-Progress::Progress(std::string what, std::int64_t total, bool quiet)
-    : what_(std::move(what)), total_(total), show_(!quiet && ::isatty(STDERR_FILENO) != 0) {}
+std::string Session::context_hash() const {
+  return sha256(fmt::format("{} {} {} {}", model_.hash(), network_->options().output_name,
+                            fmt::join(black(), ","), fmt::join(white(), ",")));
+}
+
+std::vector<std::uint64_t> sample_ids(const InputSet& set) {
+  std::vector<std::uint64_t> ids;
+  for (const InputItem& item : set.items) ids.push_back(sample_id(item.hash));
+  return ids;
+}
+
+double parse_duration(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  const std::string unit = end;
+  const double scale = unit.empty() || unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
+  if (!(value * scale > 0) || value * scale > 1e9)
+    throw UsageError(fmt::format("--budget {}: give a time such as 90s, 5m or 2h", text));
+  return value * scale;
+}
+
+std::string command_line(int argc, const char* const* argv) {
+  std::string line = "heatproof";
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--json" || word == "--quiet" || word.starts_with("--out=") || word.starts_with("--threads="))
+      continue;
+    if (word == "--out" || word == "--threads") {
+      ++i;
+      continue;
+    }
+    const bool plain = !word.empty() && word.find_first_not_of(
+                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                            "0123456789-_=+:,./@%") == std::string::npos;
+    line += plain ? " " + word : " '" + word + "'";
+  }
+  return line;
+}
+
+Progress::Progress(std::string what, bool quiet)
+    : what_(std::move(what)), show_(!quiet && ::isatty(STDERR_FILENO) != 0) {}
 Progress::~Progress() {
   if (show_) fmt::print(stderr, "\r\033[K");
 }
-void Progress::set(std::int64_t done) {
-  if (!show_ || total_ <= 0) return;
-  const auto filled = static_cast<std::size_t>(30 * done / total_);
+void Progress::set(std::int64_t done, std::int64_t total) {
+  if (!show_ || total <= 0) return;
+  const auto filled = static_cast<std::size_t>(30 * std::min(done, total) / total);
   fmt::print(stderr, "\r{} [{}{}] {}/{}", what_, std::string(filled, '#'), std::string(30 - filled, '.'),
-             done, total_);
+             done, total);
   std::fflush(stderr);
 }
 

@@ -20,7 +20,11 @@ struct GlobalFlags {
   bool quiet = false;
   int threads = 0;
   std::uint64_t seed = 0;
+  std::string command;  // what the user typed, without flags that change no result
 };
+
+/// Joins the arguments to one line, quoted for a shell, without --out, --threads, --json and --quiet.
+std::string command_line(int argc, const char* const* argv);
 
 /// Flags that say which network, and how photos become its input.
 struct ModelFlags {
@@ -54,6 +58,12 @@ class Session {
   /// `auto`, an index, a label or a .npy of N indices → one class per sample. `logits`: for auto.
   std::vector<std::int64_t> targets(const std::string& text, const Tensor& logits) const;
   ExplainOptions explain_options(std::uint64_t seed) const;
+  /// Hash of all but the input that an explanation's score depends on: model, output, preprocessing of
+  /// pixels.
+  std::string context_hash() const;
+  /// Values of black and white in the network's input, per channel; empty when unknown.
+  std::vector<double> black() const { return has_box_ ? preprocessing_.black() : std::vector<double>(); }
+  std::vector<double> white() const { return has_box_ ? preprocessing_.white() : std::vector<double>(); }
 
  private:
   Model model_;
@@ -63,19 +73,24 @@ class Session {
   bool has_box_ = false;
 };
 
+/// Numbers of the samples in random streams.
+std::vector<std::uint64_t> sample_ids(const InputSet& set);
+
+/// Seconds of "90s", "5m", "2h" or a plain number. Throws UsageError.
+double parse_duration(const std::string& text);
+
 /// Bytes of "512M", "2G" or a plain number. Throws UsageError.
 std::size_t parse_bytes(const std::string& text);
 
 /// Progress on a terminal's stderr; silent elsewhere.
 class Progress {
  public:
-  Progress(std::string what, std::int64_t total, bool quiet);
+  Progress(std::string what, bool quiet);
   ~Progress();
-  void set(std::int64_t done);
+  void set(std::int64_t done, std::int64_t total);
 
  private:
   std::string what_;
-  std::int64_t total_;
   bool show_;
 };
 
@@ -91,5 +106,6 @@ void add_check(CLI::App& app, GlobalFlags& global);
 void add_select(CLI::App& app, GlobalFlags& global);
 void add_report(CLI::App& app, GlobalFlags& global);
 void add_bench(CLI::App& app, GlobalFlags& global);
+void add_merge(CLI::App& app, GlobalFlags& global);
 
 }  // namespace heatproof::cli

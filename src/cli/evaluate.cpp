@@ -1,4 +1,112 @@
+// heatproof evaluate: one metric of one explanation.
+#include <fmt/format.h>
+
+#include <cmath>
+
 #include "cli/common.h"
+#include "data/npy.h"
+#include "heatproof/error.h"
+#include "select/space.h"
+#include "validate/metric.h"
+
 namespace heatproof::cli {
-void add_evaluate(CLI::App&, GlobalFlags&) {}
+
+namespace {
+
+struct EvaluateFlags {
+  ModelFlags model;
+  std::string input, recipe, attributions, metric, masks, target = "auto", pool = "sum";
+};
+
+Tensor read_attributions(const std::string& path, const Shape& wanted) {
+  Tensor t = read_npy(path);
+  if (t.dtype() != DType::f32 || t.shape() != wanted)
+    throw InputError(fmt::format("{}: attributions of shape {}; the inputs' shape {} is needed", path,
+                                 to_string(t.shape()), to_string(wanted)));
+  return t;
+}
+
+Pool pool_word(const std::string& word) { return pool_of(parse_recipe("uniform:pool=" + word)); }
+
+void print_scores(const InputSet& set, const MetricSpec& metric, const Scores& scores, double mean) {
+  for (std::size_t i = 0; i < scores.values.size(); ++i)
+    fmt::print("{:>12.6g}  {}\n", scores.values[i], set.items[i].name);
+  fmt::print("{:>12.6g}  mean of {} ({}; {})\n", mean, metric.text, metric.metric->unit,
+             to_string(metric.better()));
+}
+
+void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
+  if (f.recipe.empty() == f.attributions.empty())
+    throw UsageError("evaluate needs either --recipe or --attributions");
+  const MetricSpec metric = parse_metric(f.metric);
+  const Session session(global, f.model);
+  InputSet set = session.load(f.input);
+  if (!f.masks.empty()) load_masks(set, f.masks, session.preprocessing());
+  Evaluation e{.network = session.network(),
+               .inputs = set.inputs,
+               .logits = session.network().predict(set.inputs),
+               .masks = set.masks,
+               .black = session.black(),
+               .white = session.white(),
+               .seed = global.seed,
+               .ids = sample_ids(set)};
+  e.targets = session.targets(f.target, e.logits);
+  std::unique_ptr<Explainer> explainer;
+  Pool pool = pool_word(f.pool);
+  std::string recipe_text;
+  if (f.attributions.empty()) {
+    const Recipe recipe = read_recipe(f.recipe);
+    recipe_text = recipe.text;
+    pool = pool_of(recipe);
+    explainer = std::make_unique<Explainer>(session.network(), std::vector{recipe},
+                                            session.explain_options(global.seed));
+    e.explain = [&](const Tensor& x, auto targets, auto ids) {
+      return explainer->explain(x, targets, ids).relevance[0];
+    };
+    e.relevance = e.explain(e.inputs, e.targets, e.ids);
+  } else {
+    e.relevance = read_attributions(f.attributions, set.inputs.shape());
+  }
+  e.heatmap = pool_channels(e.relevance, pool);
+  const Scores scores = evaluate(metric, e);
+  double mean = 0;
+  for (double v : scores.values) mean += v / static_cast<double>(scores.values.size());
+  if (!global.json) {
+    if (!global.quiet) print_scores(set, metric, scores, mean);
+    return;
+  }
+  // The contract's "curves" are those of the first name (MoRF for pixel-flipping); all are under
+  // "curves_by_name".
+  nlohmann::json curves = nullptr;
+  if (scores.curves.contains("morf"))
+    curves = scores.curves.at("morf");
+  else if (!scores.curves.empty())
+    curves = scores.curves.begin()->second;
+  nlohmann::json result{{"metric", metric.text},
+                        {"scores", scores.values},
+                        {"mean", mean},
+                        {"curves", curves},
+                        {"curves_by_name", scores.curves}};
+  if (!recipe_text.empty()) result["recipe"] = recipe_text;
+  print_json(result);
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, GlobalFlags& global) {
+  auto f = std::make_shared<EvaluateFlags>();
+  auto* command = app.add_subcommand("evaluate", "one metric of one explanation");
+  add_model_flags(*command, f->model);
+  command->add_option("INPUT", f->input, "an image, a folder, or .npy/.npz")->required();
+  command->add_option("--recipe", f->recipe, "name:key=value,..., or a recipe.toml");
+  command->add_option("--attributions", f->attributions,
+                      "relevance that another tool made: .npy in the inputs' shape");
+  command->add_option("--metric", f->metric, "name:key=value,...")->required();
+  command->add_option("--masks", f->masks, "masks of the true evidence: a folder, or .npy [N, H, W]");
+  command->add_option("--target", f->target,
+                      "auto (the predicted class), an index, a label, or a .npy of indices");
+  command->add_option("--pool", f->pool, "with --attributions: sum, abs, l2, max or positive over channels");
+  command->callback([f, &global] { evaluate_command(global, *f); });
+}
+
 }  // namespace heatproof::cli

@@ -1,12 +1,17 @@
 // heatproof explain: heatmaps of one recipe.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/files.h"
 #include "cli/common.h"
+#include "cli/selection_report.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
+#include "report/heatmap.h"
+#include "select/space.h"
+#include "validate/metric.h"
 
 namespace heatproof::cli {
 
@@ -17,15 +22,40 @@ struct ExplainFlags {
   std::string input, recipe, target = "auto", raw, out;
 };
 
+/// NAME.heatmap.png and NAME.overlay.png for every sample; returns the paths.
+std::vector<std::string> draw(const std::filesystem::path& folder, const InputSet& set,
+                              const Tensor& heatmaps) {
+  std::vector<std::string> files;
+  const auto height = static_cast<int>(heatmaps.shape()[1]);
+  const auto width = static_cast<int>(heatmaps.shape()[2]);
+  const auto pixels = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  for (std::size_t i = 0; i < set.items.size(); ++i) {
+    const auto map = heatmaps.data<float>().subspan(i * pixels, pixels);
+    std::string stem = std::filesystem::path(set.items[i].name).stem().string();
+    std::ranges::replace(stem, ' ', '_');
+    const auto write = [&](const char* kind, const report::Picture& picture) {
+      const auto path = folder / fmt::format("{}.{}.png", stem, kind);
+      write_file(path, report::encode_png(report::enlarge(picture, 224)));
+      files.push_back(path.string());
+    };
+    write("heatmap", report::draw_heatmap(map, height, width));
+    const report::Picture photo = picture_of(set, i);
+    if (!photo.rgb.empty()) write("overlay", report::draw_overlay(map, photo));
+  }
+  return files;
+}
+
 void explain(const GlobalFlags& global, const ExplainFlags& f) {
-  const Recipe recipe = parse_recipe(f.recipe);
+  const Recipe recipe = read_recipe(f.recipe);
   const Session session(global, f.model);
   const InputSet set = session.load(f.input);
   const Tensor logits = session.network().predict(set.inputs);
   const auto targets = session.targets(f.target, logits);
   Explainer explainer(session.network(), {recipe}, session.explain_options(global.seed));
-  const Explanation explanation = explainer.explain(set.inputs, targets);
+  const Explanation explanation = explainer.explain(set.inputs, targets, sample_ids(set));
   if (!f.raw.empty()) write_file(f.raw, format_npy(explanation.relevance[0]));
+  std::vector<std::string> files;
+  if (!f.out.empty()) files = draw(f.out, set, pool_channels(explanation.relevance[0], pool_of(recipe)));
   std::vector<double> scores;
   std::vector<double> sums;
   const auto size = static_cast<std::size_t>(session.network().input_shape().elements());
@@ -37,7 +67,11 @@ void explain(const GlobalFlags& global, const ExplainFlags& f) {
     sums.push_back(sum);
   }
   if (global.json) {
-    print_json({{"recipe", recipe.text}, {"targets", targets}, {"scores", scores}, {"relevance_sums", sums}});
+    print_json({{"recipe", recipe.text},
+                {"targets", targets},
+                {"scores", scores},
+                {"relevance_sums", sums},
+                {"files", files}});
   } else if (!global.quiet) {
     for (std::size_t i = 0; i < targets.size(); ++i) {
       fmt::print("{}  {}  score {:.4g}  relevance {:.4g}\n", set.items[i].name,

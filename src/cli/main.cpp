@@ -42,6 +42,8 @@ int main(int argc, char** argv) {
   cli::add_select(app, global);
   cli::add_report(app, global);
   cli::add_bench(app, global);
+  cli::add_merge(app, global);
+  global.command = cli::command_line(argc, argv);
   try {
     app.parse(argc, argv);
     std::cout.flush();

@@ -1,4 +1,179 @@
+// heatproof select: which explanation of a network to trust, with evidence.
+#include "select/selection.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/files.h"
 #include "cli/common.h"
+#include "cli/selection_report.h"
+#include "heatproof/error.h"
+#include "report/facts.h"
+#include "select/space.h"
+#include "store/results.h"
+
 namespace heatproof::cli {
-void add_select(CLI::App&, GlobalFlags&) {}
+
+namespace {
+
+struct SelectFlags {
+  ModelFlags model;
+  std::string input, space, budget, masks, target = "auto", out = "heatproof-out", shard, metric;
+  std::vector<std::string> recipes;
+};
+
+SelectionOptions options_of(const GlobalFlags& global, const SelectFlags& f) {
+  SelectionOptions o;
+  o.seed = global.seed;
+  if (!f.budget.empty()) o.budget_seconds = parse_duration(f.budget);
+  if (!f.metric.empty()) o.objective = parse_metric(f.metric).text;
+  if (!f.masks.empty()) o.diagnostics.emplace_back("relevance_rank_accuracy");
+  if (!f.shard.empty()) {
+    char slash = 0;
+    int end = 0;
+    long part = 0;
+    long parts = 0;
+    if (std::sscanf(f.shard.c_str(), "%ld%c%ld%n", &part, &slash, &parts, &end) != 3 || slash != '/' ||
+        static_cast<std::size_t>(end) != f.shard.size() || part < 1 || part > parts || parts > 10000)
+      throw UsageError(fmt::format("--shard {}: write i/n with 1 <= i <= n, such as 1/4", f.shard));
+    o.shard = part - 1;
+    o.shards = parts;
+  }
+  return o;
+}
+
+void print_json_summary(const Selection& s, const SelectFlags& f) {
+  nlohmann::json ranking = nlohmann::json::array();
+  for (const Ranked& r : s.ranking) {
+    ranking.push_back({{"recipe", s.recipes[r.recipe].text},
+                       {"score", r.score.mean},
+                       {"low", r.score.low},
+                       {"high", r.score.high},
+                       {"in_best_set", r.in_best_set},
+                       {"p", r.p},
+                       {"control", s.recipes[r.recipe].method->control}});
+  }
+  const Confirmation& c = s.confirmation;
+  nlohmann::json confirmation = nullptr;
+  if (c.images > 0)
+    confirmation = {
+        {"images", c.images}, {"score", c.score.mean}, {"low", c.score.low}, {"high", c.score.high}};
+  print_json({{"best", s.recipes[s.ranking[0].recipe].text},
+              {"ranking", ranking},
+              {"beats_controls", s.beats_controls},
+              {"images", s.images.size()},
+              {"confirmation", confirmation},
+              {"out", f.out}});
+}
+
+void print_summary(const report::SelectReport& r, const SelectFlags& f) {
+  std::string headline = report::headline(r);
+  std::erase(headline, '`');
+  fmt::print("{}\n\n", headline);
+  std::size_t place = 0;
+  for (const auto& e : r.ranking) {
+    fmt::print("{:3}  {:<44} {:>9} [{}, {}]{}{}\n", ++place, e.recipe, fmt::format("{:.4g}", e.score.mean),
+               fmt::format("{:.4g}", e.score.low), fmt::format("{:.4g}", e.score.high),
+               e.in_best_set ? "  *" : "", e.control ? "  control" : "");
+  }
+  fmt::print("\n* cannot be told from the best\n");
+  const std::filesystem::path out = f.out;
+  fmt::print("report  {}\nrecipe  {}\nresults {}\n", (out / "report.html").string(),
+             (out / "recipe.toml").string(), (out / "results.sqlite").string());
+}
+
+void conclude(const GlobalFlags& global, const SelectFlags& f, const Selection& s,
+              const report::SelectReport& r, Results& results) {
+  const std::filesystem::path out = f.out;
+  results.begin();
+  for (const std::string& name : results.names()) results.remove(name);
+  for (const auto& [name, bytes] : report::to_facts(r)) results.set(name, bytes);
+  results.commit();
+  write_file(out / "report.html", report::render(r));
+  write_file(out / "recipe.toml", r.recipe_toml);
+  results.finish();
+  if (global.json)
+    print_json_summary(s, f);
+  else if (!global.quiet)
+    print_summary(r, f);
+}
+
+void select_command(const GlobalFlags& global, SelectFlags f) {
+  if (f.model.model.empty()) {  // the network and the images that heatproof ships
+    const std::filesystem::path shapes = std::filesystem::path(HEATPROOF_ASSETS) / "shapes";
+    f.model.model = (shapes / "shapes.onnx").string();
+    f.input = (shapes / "images").string();
+    if (f.masks.empty()) f.masks = (shapes / "masks").string();
+  }
+  if (f.input.empty()) throw UsageError("select needs INPUT: a folder of images, or .npy/.npz");
+  SelectionOptions options = options_of(global, f);
+  std::vector<Recipe> recipes;
+  if (!f.space.empty()) {
+    Space space = read_space(f.space, options);
+    options = space.options;
+    recipes = std::move(space.recipes);
+  }
+  for (const std::string& text : f.recipes) {
+    for (Recipe& recipe : expand_recipes(text)) recipes.push_back(std::move(recipe));
+  }
+  const Session session(global, f.model);
+  InputSet set = session.load(f.input);
+  if (!f.masks.empty()) load_masks(set, f.masks, session.preprocessing());
+  for (const SkippedFile& skipped : set.skipped) {
+    if (!global.quiet) fmt::print(stderr, "heatproof: skipped {}: {}\n", skipped.name, skipped.reason);
+  }
+  recipes = with_controls(recipes.empty() ? default_recipes(session.has_box()) : std::move(recipes));
+  SelectionData data{.network = session.network(),
+                     .inputs = set.inputs,
+                     .logits = session.network().predict(set.inputs),
+                     .masks = set.masks,
+                     .black = session.black(),
+                     .white = session.white(),
+                     .explain = session.explain_options(global.seed),
+                     .model_hash = session.context_hash()};
+  for (const InputItem& item : set.items) data.hashes.push_back(item.hash);
+  data.targets = session.targets(f.target, data.logits);
+  Results results(std::filesystem::path(f.out) / "results.sqlite");
+  Selection selection;
+  {
+    Progress progress("select", global.quiet);
+    selection = select(data, recipes, options, results,
+                       [&](std::int64_t done, std::int64_t total) { progress.set(done, total); });
+  }
+  if (options.shards > 1) {
+    if (!global.quiet)
+      fmt::print(stderr,
+                 "heatproof: part {} is measured; join all parts with heatproof merge, then select again\n",
+                 f.shard);
+    if (global.json) print_json({{"shard", f.shard}, {"cells", results.cells()}});
+    return;
+  }
+  auto report = describe(session, set, data, selection);
+  report.facts.emplace_back("seed", std::to_string(global.seed));
+  report.facts.emplace_back("command", global.command);
+  conclude(global, f, selection, report, results);
+}
+
+}  // namespace
+
+void add_select(CLI::App& app, GlobalFlags& global) {
+  auto f = std::make_shared<SelectFlags>();
+  auto* command = app.add_subcommand(
+      "select",
+      "rank recipes on your images, with evidence; without MODEL: on the network that heatproof ships");
+  add_model_flags(*command, f->model, false);
+  command->add_option("INPUT", f->input, "a folder of images, or .npy/.npz");
+  command->add_option("--space", f->space, "TOML file with recipes, objective, diagnostics, held_back");
+  command->add_option("--recipe", f->recipes, "a recipe or grid to compare; may be repeated");
+  command->add_option("--metric", f->metric, "what to rank by");
+  command->add_option("--masks", f->masks, "masks of the true evidence: a folder, or .npy [N, H, W]");
+  command->add_option("--target", f->target,
+                      "auto (the predicted class), an index, a label, or a .npy of indices");
+  command->add_option("--budget", f->budget, "stop adding images after this time, such as 5m");
+  command->add_option("--shard", f->shard, "i/n: measure only this part");
+  command->add_option("--out", f->out, "folder for report.html, recipe.toml and results.sqlite");
+  command->callback([f, &global] { select_command(global, *f); });
+}
+
 }  // namespace heatproof::cli

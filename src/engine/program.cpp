@@ -165,4 +165,9 @@ std::vector<Tensor> Workspace::run(std::span<const Tensor> inputs, std::vector<S
   return state_->results();
 }
 
+std::string dnnl_version_text() {
+  const dnnl_version_t* v = dnnl_version();
+  return std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
+}
+
 }  // namespace heatproof

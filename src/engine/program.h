@@ -15,6 +15,9 @@
 
 namespace heatproof {
 
+/// Version of the oneDNN that runs.
+std::string dnnl_version_text();
+
 struct ProgramImage;  // steps, constants and the memory plan
 
 struct Port {

@@ -127,9 +127,7 @@ Composite epsilon_alpha2_beta1_flat(const Parameters& p) {
 }
 Composite excitation(const Parameters& p) {
   const std::string norm = "norm:epsilon=" + to_string(p.at("stabilizer"));
-  return {{"sum", norm},
-          {"average_pool", norm},
-          {"linear", stabilized("zplus", p)}};
+  return {{"sum", norm}, {"average_pool", norm}, {"linear", stabilized("zplus", p)}};
 }
 Composite all_epsilon(const Parameters& p) {
   return with_base(p, {{"linear", rule("epsilon", p, {"epsilon", "bias"})}});

@@ -16,13 +16,16 @@ struct Colour {
 
 /// From blue over white to red, with even steps of lightness on both sides.
 Colour diverging(double t) {
-  static constexpr Colour kRed[] = {{255, 255, 255}, {253, 212, 194}, {246, 133, 99}, {209, 44, 42}, {103, 0, 18}};
-  static constexpr Colour kBlue[] = {{255, 255, 255}, {205, 225, 240}, {116, 174, 214}, {35, 110, 177}, {8, 40, 95}};
+  static constexpr Colour kRed[] = {
+      {255, 255, 255}, {253, 212, 194}, {246, 133, 99}, {209, 44, 42}, {103, 0, 18}};
+  static constexpr Colour kBlue[] = {
+      {255, 255, 255}, {205, 225, 240}, {116, 174, 214}, {35, 110, 177}, {8, 40, 95}};
   const Colour* map = t >= 0 ? kRed : kBlue;
   const double position = std::min(1.0, std::fabs(t)) * 4;
   const int k = std::min(3, static_cast<int>(position));
   const double f = position - k;
-  return {map[k].r + f * (map[k + 1].r - map[k].r), map[k].g + f * (map[k + 1].g - map[k].g), map[k].b + f * (map[k + 1].b - map[k].b)};
+  return {map[k].r + f * (map[k + 1].r - map[k].r), map[k].g + f * (map[k + 1].g - map[k].g),
+          map[k].b + f * (map[k + 1].b - map[k].b)};
 }
 
 double scale_of(std::span<const float> relevance) {
@@ -49,8 +52,10 @@ std::string base64(std::string_view bytes) {
   std::string text;
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k) group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0);
-    for (std::size_t k = 0; k < 4; ++k) text += i + k <= bytes.size() ? kDigits[group >> (18 - 6 * k) & 63] : '=';
+    for (std::size_t k = 0; k < 3; ++k)
+      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0);
+    for (std::size_t k = 0; k < 4; ++k)
+      text += i + k <= bytes.size() ? kDigits[group >> (18 - 6 * k) & 63] : '=';
   }
   return text;
 }
@@ -58,7 +63,9 @@ std::string base64(std::string_view bytes) {
 }  // namespace
 
 Picture draw_heatmap(std::span<const float> relevance, int height, int width) {
-  Picture picture{height, width, std::vector<std::uint8_t>(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) * 3)};
+  Picture picture{
+      height, width,
+      std::vector<std::uint8_t>(static_cast<std::size_t>(height) * static_cast<std::size_t>(width) * 3)};
   const double scale = scale_of(relevance);
   for (std::size_t i = 0; i < relevance.size(); ++i) {
     put(picture, i, std::isfinite(relevance[i]) ? diverging(relevance[i] / scale) : Colour{128, 128, 128});
@@ -70,7 +77,8 @@ Picture draw_overlay(std::span<const float> relevance, const Picture& photo) {
   Picture picture = photo;
   const double scale = scale_of(relevance);
   for (std::size_t i = 0; i < relevance.size(); ++i) {
-    const double gray = 0.75 * (0.299 * photo.rgb[3 * i] + 0.587 * photo.rgb[3 * i + 1] + 0.114 * photo.rgb[3 * i + 2]) + 40;
+    const double gray =
+        0.75 * (0.299 * photo.rgb[3 * i] + 0.587 * photo.rgb[3 * i + 1] + 0.114 * photo.rgb[3 * i + 2]) + 40;
     const double t = std::isfinite(relevance[i]) ? std::clamp(relevance[i] / scale, -1.0, 1.0) : 0;
     const Colour c = diverging(0.35 * (t > 0 ? 1 : -1) + 0.5 * t);
     const double alpha = std::min(0.92, 1.5 * std::fabs(t));
@@ -80,14 +88,17 @@ Picture draw_overlay(std::span<const float> relevance, const Picture& photo) {
 }
 
 Picture enlarge(const Picture& p, int least) {
-  const int factor = std::max(1, (least + std::min(p.height, p.width) - 1) / std::max(1, std::min(p.height, p.width)));
+  const int factor =
+      std::max(1, (least + std::min(p.height, p.width) - 1) / std::max(1, std::min(p.height, p.width)));
   if (factor == 1) return p;
   Picture big{p.height * factor, p.width * factor, {}};
   big.rgb.reserve(p.rgb.size() * static_cast<std::size_t>(factor) * static_cast<std::size_t>(factor));
   for (int y = 0; y < big.height; ++y) {
     for (int x = 0; x < big.width; ++x) {
-      const auto from = 3 * (static_cast<std::size_t>(y / factor) * static_cast<std::size_t>(p.width) + static_cast<std::size_t>(x / factor));
-      big.rgb.insert(big.rgb.end(), p.rgb.begin() + static_cast<std::ptrdiff_t>(from), p.rgb.begin() + static_cast<std::ptrdiff_t>(from) + 3);
+      const auto from = 3 * (static_cast<std::size_t>(y / factor) * static_cast<std::size_t>(p.width) +
+                             static_cast<std::size_t>(x / factor));
+      big.rgb.insert(big.rgb.end(), p.rgb.begin() + static_cast<std::ptrdiff_t>(from),
+                     p.rgb.begin() + static_cast<std::ptrdiff_t>(from) + 3);
     }
   }
   return big;
@@ -101,10 +112,13 @@ std::string encode_png(const Picture& p) {
     bgr.data[i + 2] = p.rgb[i];
   }
   std::vector<std::uint8_t> bytes;
-  if (!cv::imencode(".png", bgr, bytes, {cv::IMWRITE_PNG_COMPRESSION, 9})) throw Error("a picture could not be encoded as PNG");
+  if (!cv::imencode(".png", bgr, bytes, {cv::IMWRITE_PNG_COMPRESSION, 9}))
+    throw Error("a picture could not be encoded as PNG");
   return {bytes.begin(), bytes.end()};
 }
 
-std::string data_uri(const Picture& picture) { return "data:image/png;base64," + base64(encode_png(picture)); }
+std::string data_uri(const Picture& picture) {
+  return "data:image/png;base64," + base64(encode_png(picture));
+}
 
 }  // namespace heatproof::report

@@ -14,8 +14,8 @@ struct Picture {
   std::vector<std::uint8_t> rgb;
 };
 
-/// Signed relevance in a diverging map: white is 0, red positive, blue negative; symmetric, saturated at the 99.5th
-/// percentile of |relevance|. NaN and infinities are grey.
+/// Signed relevance in a diverging map: white is 0, red positive, blue negative; symmetric, saturated at
+/// the 99.5th percentile of |relevance|. NaN and infinities are grey.
 Picture draw_heatmap(std::span<const float> relevance, int height, int width);
 /// The same over the darkened grey photo; strong relevance covers it.
 Picture draw_overlay(std::span<const float> relevance, const Picture& photo);

@@ -29,7 +29,8 @@ std::string with_code(std::string_view text) {
 /// JSON inside of a script element must not end it.
 std::string safe_json(const nlohmann::json& json) {
   std::string text = json.dump();
-  for (std::size_t at = text.find('<'); at != std::string::npos; at = text.find('<', at)) text.replace(at, 1, "\\u003c");
+  for (std::size_t at = text.find('<'); at != std::string::npos; at = text.find('<', at))
+    text.replace(at, 1, "\\u003c");
   return text;
 }
 
@@ -39,12 +40,23 @@ std::string escape(std::string_view text) {
   std::string out;
   for (char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -59,7 +71,8 @@ std::string number(double value, int digits) {
   return fmt::format("{:.{}f}", value, decimals);
 }
 
-Page::Page(std::string title, std::string headline, bool warning) : title_(std::move(title)), headline_(std::move(headline)), warning_(warning) {}
+Page::Page(std::string title, std::string headline, bool warning)
+    : title_(std::move(title)), headline_(std::move(headline)), warning_(warning) {}
 
 Page& Page::section(std::string_view heading) {
   if (open_) body_ += "</section>\n";
@@ -79,10 +92,14 @@ Page& Page::html(std::string_view markup) {
   return *this;
 }
 
-Page& Page::table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows, const std::vector<bool>& numeric) {
-  const auto kind = [&](std::size_t i) { return i < numeric.size() && numeric[i] ? " class=\"number\"" : ""; };
+Page& Page::table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows,
+                  const std::vector<bool>& numeric) {
+  const auto kind = [&](std::size_t i) {
+    return i < numeric.size() && numeric[i] ? " class=\"number\"" : "";
+  };
   body_ += "<div class=\"scroll\"><table>\n<thead><tr>";
-  for (std::size_t i = 0; i < header.size(); ++i) body_ += fmt::format("<th scope=\"col\"{}>{}</th>", kind(i), escape(header[i]));
+  for (std::size_t i = 0; i < header.size(); ++i)
+    body_ += fmt::format("<th scope=\"col\"{}>{}</th>", kind(i), escape(header[i]));
   body_ += "</tr></thead>\n<tbody>\n";
   for (const auto& row : rows) {
     // A first cell that starts with \x01 carries the row's class.
@@ -93,7 +110,8 @@ Page& Page::table(const std::vector<std::string>& header, const std::vector<std:
     } else {
       body_ += "<tr>";
     }
-    for (std::size_t i = first; i < row.size(); ++i) body_ += fmt::format("<td{}>{}</td>", kind(i - first), row[i]);
+    for (std::size_t i = first; i < row.size(); ++i)
+      body_ += fmt::format("<td{}>{}</td>", kind(i - first), row[i]);
     body_ += "</tr>\n";
   }
   body_ += "</tbody></table></div>\n";
@@ -102,16 +120,23 @@ Page& Page::table(const std::vector<std::string>& header, const std::vector<std:
 
 Page& Page::chart(const nlohmann::json& configuration, std::string_view alternative) {
   const std::string id = fmt::format("chart-{}", charts_++);
-  body_ += fmt::format("<div class=\"chart\"><canvas data-chart=\"{}\" role=\"img\" aria-label=\"{}\"></canvas></div>\n<script type=\"application/json\" id=\"{}\">{}</script>\n", id,
-                       escape(alternative), id, safe_json(configuration));
+  body_ += fmt::format(
+      "<div class=\"chart\"><canvas data-chart=\"{}\" role=\"img\" "
+      "aria-label=\"{}\"></canvas></div>\n<script type=\"application/json\" id=\"{}\">{}</script>\n",
+      id, escape(alternative), id, safe_json(configuration));
   return *this;
 }
 
 std::string Page::render() const {
-  std::string html = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
-  html += fmt::format("<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n", escape(title_), asset_css());
-  html += fmt::format("<header class=\"top\"><p class=\"brand\">heatproof</p><h1>{}</h1>\n<p class=\"answer{}\">{}</p></header>\n", escape(title_), warning_ ? " warning" : "",
-                      with_code(headline_));
+  std::string html =
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+      "content=\"width=device-width, initial-scale=1\">\n";
+  html += fmt::format("<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n", escape(title_),
+                      asset_css());
+  html += fmt::format(
+      "<header class=\"top\"><p class=\"brand\">heatproof</p><h1>{}</h1>\n<p "
+      "class=\"answer{}\">{}</p></header>\n",
+      escape(title_), warning_ ? " warning" : "", with_code(headline_));
   html += body_;
   if (open_) html += "</section>\n";
   html += "</main>\n";

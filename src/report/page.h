@@ -1,4 +1,5 @@
-// One self-contained HTML page: sections of text, tables, charts and pictures, in the one style of all reports.
+// One self-contained HTML page: sections of text, tables, charts and pictures, in the one style of all
+// reports.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -22,7 +23,8 @@ class Page {
   Page& text(std::string_view paragraph);  // backticks become code
   Page& html(std::string_view markup);     // already safe
   /// cells may hold markup that is already safe; `numeric` columns are right-aligned.
-  Page& table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows, const std::vector<bool>& numeric);
+  Page& table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows,
+              const std::vector<bool>& numeric);
   /// A Chart.js chart; `alternative` describes it for those who cannot see it.
   Page& chart(const nlohmann::json& configuration, std::string_view alternative);
 

@@ -23,7 +23,8 @@ std::string interval_bar(const Estimate& e, double low, double high) {
   const auto at = [&](double v) { return 100 * (v - low) / (high - low); };
   std::string bar = "<div class=\"interval\">";
   if (low < 0 && high > 0) bar += fmt::format("<u style=\"left:{:.2f}%\"></u>", at(0));
-  if (std::isfinite(e.low)) bar += fmt::format("<i style=\"left:{:.2f}%;width:{:.2f}%\"></i>", at(e.low), at(e.high) - at(e.low));
+  if (std::isfinite(e.low))
+    bar += fmt::format("<i style=\"left:{:.2f}%;width:{:.2f}%\"></i>", at(e.low), at(e.high) - at(e.low));
   return bar + fmt::format("<b style=\"left:{:.2f}%\"></b></div>", at(e.mean));
 }
 
@@ -44,35 +45,55 @@ void add_ranking(Page& page, const SelectReport& r) {
   for (std::size_t i = 0; i < r.ranking.size(); ++i) {
     const auto& e = r.ranking[i];
     std::string name = code(e.recipe);
-    if (e.in_best_set) name += i == 0 ? "<span class=\"tag best\">best</span>" : "<span class=\"tag best\">as good</span>";
+    if (e.in_best_set)
+      name += i == 0 ? "<span class=\"tag best\">best</span>" : "<span class=\"tag best\">as good</span>";
     if (e.control) name += "<span class=\"tag control\">control</span>";
     std::string kind = "\x01";
     kind += e.in_best_set ? "best " : "";
     kind += e.control ? "control" : "";
-    rows.push_back({kind, std::to_string(i + 1), name, number(e.score.mean), interval_bar(e.score, low - margin, high + margin),
-                    std::isfinite(e.score.low) ? fmt::format("{} … {}", number(e.score.low), number(e.score.high)) : "n/a", i == 0 ? "" : e.failed ? "failed" : p_text(e.p),
+    rows.push_back({kind, std::to_string(i + 1), name, number(e.score.mean),
+                    interval_bar(e.score, low - margin, high + margin),
+                    std::isfinite(e.score.low)
+                        ? fmt::format("{} … {}", number(e.score.low), number(e.score.high))
+                        : "n/a",
+                    i == 0     ? ""
+                    : e.failed ? "failed"
+                               : p_text(e.p),
                     i == 0 || e.failed ? "" : number(e.effect, 2)});
   }
   page.section("Ranking");
-  page.text(fmt::format("Objective: `{}`. {} Bars show 95 % bootstrap intervals over images. p: chance of a shortfall from the best this large if there were none (paired by image, "
-                        "Holm-corrected); recipes with p above 0.05 cannot be told from the best. Shortfall: mean difference to the best in standard deviations.",
-                        r.objective, r.objective_about));
-  page.table({"", "recipe", "score", "95 % interval", "", "p", "shortfall"}, rows, {true, false, true, false, true, true, true});
+  page.text(
+      fmt::format("Objective: `{}`. {} Bars show 95 % bootstrap intervals over images. p: chance of a "
+                  "shortfall from the best this large if there were none (paired by image, "
+                  "Holm-corrected); recipes with p above 0.05 cannot be told from the best. Shortfall: mean "
+                  "difference to the best in standard deviations.",
+                  r.objective, r.objective_about));
+  page.table({"", "recipe", "score", "95 % interval", "", "p", "shortfall"}, rows,
+             {true, false, true, false, true, true, true});
 }
 
 void add_heatmaps(Page& page, const SelectReport& r) {
   if (r.exhibits.empty() || r.shown.empty()) return;
   page.section("What the heatmaps look like");
-  page.html("<p class=\"legend\">evidence against<span></span>evidence for the predicted class; each heatmap is scaled by itself</p>");
-  std::string grid = fmt::format("<div class=\"heatmaps\" style=\"grid-template-columns:repeat({},minmax(0,1fr))\">\n<div class=\"column\">input</div>", r.shown.size() + 1);
-  for (const auto& [role, recipe] : r.shown) grid += fmt::format("<div class=\"column\">{}: {}</div>", escape(role), code(recipe));
+  page.html(
+      "<p class=\"legend\">evidence against<span></span>evidence for the predicted class; each heatmap is "
+      "scaled by itself</p>");
+  std::string grid = fmt::format(
+      "<div class=\"heatmaps\" style=\"grid-template-columns:repeat({},minmax(0,1fr))\">\n<div "
+      "class=\"column\">input</div>",
+      r.shown.size() + 1);
+  for (const auto& [role, recipe] : r.shown)
+    grid += fmt::format("<div class=\"column\">{}: {}</div>", escape(role), code(recipe));
   for (const Exhibit& x : r.exhibits) {
-    grid += fmt::format("\n<figure class=\"photo\"><img src=\"{}\" alt=\"{}\"><figcaption>{}<br>{} {:.0f} %</figcaption></figure>", data_uri(x.photo), escape(x.name), escape(x.name),
-                        escape(x.label), 100 * x.probability);
+    grid += fmt::format(
+        "\n<figure class=\"photo\"><img src=\"{}\" alt=\"{}\"><figcaption>{}<br>{} {:.0f} "
+        "%</figcaption></figure>",
+        data_uri(x.photo), escape(x.name), escape(x.name), escape(x.label), 100 * x.probability);
     for (std::size_t k = 0; k < x.relevance.size(); ++k) {
       const Picture map = draw_heatmap(x.relevance[k], x.photo.height, x.photo.width);
-      grid += fmt::format("\n<figure><img src=\"{}\" alt=\"heatmap of {} for {}\"><figcaption>score {}</figcaption></figure>", data_uri(map), escape(r.shown[k].second), escape(x.name),
-                          number(x.scores[k]));
+      grid += fmt::format(
+          "\n<figure><img src=\"{}\" alt=\"heatmap of {} for {}\"><figcaption>score {}</figcaption></figure>",
+          data_uri(map), escape(r.shown[k].second), escape(x.name), number(x.scores[k]));
     }
   }
   page.html(grid + "\n</div>");
@@ -93,7 +114,12 @@ void add_curves(Page& page, const SelectReport& r) {
     for (const auto& [name, curve] : entry->curves) {
       nlohmann::json data = nlohmann::json::array();
       for (double v : curve) data.push_back(std::isfinite(v) ? nlohmann::json(v) : nlohmann::json(nullptr));
-      nlohmann::json set{{"label", fmt::format("{} ({})", recipe, name == "morf" ? "most relevant first" : name == "lerf" ? "least relevant first" : name)}, {"data", data}, {"colour", colour}};
+      nlohmann::json set{{"label", fmt::format("{} ({})", recipe,
+                                               name == "morf"   ? "most relevant first"
+                                               : name == "lerf" ? "least relevant first"
+                                                                : name)},
+                         {"data", data},
+                         {"colour", colour}};
       if (name == "lerf") set["borderDash"] = {6, 4};
       sets.push_back(set);
       points = std::max(points, curve.size());
@@ -102,21 +128,30 @@ void add_curves(Page& page, const SelectReport& r) {
   }
   if (points < 2) return;
   nlohmann::json labels = nlohmann::json::array();
-  for (std::size_t k = 0; k < points; ++k) labels.push_back(fmt::format("{:.0f} %", 100.0 * static_cast<double>(k) / static_cast<double>(points - 1)));
+  for (std::size_t k = 0; k < points; ++k)
+    labels.push_back(
+        fmt::format("{:.0f} %", 100.0 * static_cast<double>(k) / static_cast<double>(points - 1)));
   page.section("Flipping curves");
-  page.text("The target's score while patches are removed, averaged over the images. A good explanation makes the solid line fall at once (most relevant first) and keeps the dashed line "
-            "up (least relevant first); the area between the two is the score of the ranking.");
+  page.text(
+      "The target's score while patches are removed, averaged over the images. A good explanation makes the "
+      "solid line fall at once (most relevant first) and keeps the dashed line "
+      "up (least relevant first); the area between the two is the score of the ranking.");
   page.chart({{"type", "line"},
               {"data", {{"labels", labels}, {"datasets", sets}}},
-              {"options", {{"scales", {{"x", {{"title", {{"display", true}, {"text", "share of the image removed"}}}}}, {"y", {{"title", {{"display", true}, {"text", "score of the target"}}}}}}},
-                           {"plugins", {{"legend", {{"position", "bottom"}}}}}}}},
+              {"options",
+               {{"scales",
+                 {{"x", {{"title", {{"display", true}, {"text", "share of the image removed"}}}}},
+                  {"y", {{"title", {{"display", true}, {"text", "score of the target"}}}}}}},
+                {"plugins", {{"legend", {{"position", "bottom"}}}}}}}},
              "Score of the target against the share of the image removed, for the shown recipes");
 }
 
 void add_diagnostics(Page& page, const SelectReport& r) {
   if (r.diagnostics.empty()) return;
   page.section("Axioms and other properties");
-  page.text("Means over images. They are no part of the ranking: `uniform` passes conservation and continuity and says nothing.");
+  page.text(
+      "Means over images. They are no part of the ranking: `uniform` passes conservation and continuity and "
+      "says nothing.");
   std::vector<std::string> header{"recipe"};
   std::vector<bool> numeric{false};
   for (const Diagnostic& d : r.diagnostics) {
@@ -130,10 +165,14 @@ void add_diagnostics(Page& page, const SelectReport& r) {
   }
   page.table(header, rows, numeric);
   std::string list = "<details><summary>What they measure</summary><dl>";
-  for (const Diagnostic& d : r.diagnostics) list += fmt::format("<dt>{}</dt><dd>{} Unit: {}; {}.</dd>", code(d.name), escape(d.about), escape(d.unit), escape(d.better));
+  for (const Diagnostic& d : r.diagnostics)
+    list += fmt::format("<dt>{}</dt><dd>{} Unit: {}; {}.</dd>", code(d.name), escape(d.about), escape(d.unit),
+                        escape(d.better));
   page.html(list + "</dl></details>");
   if (r.agreement.size() < 2) return;
-  page.text("Do the measures agree on the order of the recipes? Kendall's τ, 1 for the same order, 0 for none, −1 for the opposite:");
+  page.text(
+      "Do the measures agree on the order of the recipes? Kendall's τ, 1 for the same order, 0 for none, −1 "
+      "for the opposite:");
   std::vector<std::string> head{""};
   std::vector<bool> numbers{false};
   rows.clear();
@@ -142,7 +181,8 @@ void add_diagnostics(Page& page, const SelectReport& r) {
     head.push_back(name.substr(0, name.find(':')));
     numbers.push_back(true);
     rows.push_back({escape(head.back())});
-    for (double v : r.agreement[i]) rows.back().push_back(std::isfinite(v) ? fmt::format("{:.2f}", v) : "n/a");
+    for (double v : r.agreement[i])
+      rows.back().push_back(std::isfinite(v) ? fmt::format("{:.2f}", v) : "n/a");
   }
   page.table(head, rows, numbers);
 }
@@ -152,7 +192,8 @@ void add_facts(Page& page, const SelectReport& r) {
   page.html("<pre>" + escape(r.recipe_toml) + "</pre>");
   page.section("How this was computed");
   std::string list = "<dl>";
-  for (const auto& [name, value] : r.facts) list += fmt::format("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
+  for (const auto& [name, value] : r.facts)
+    list += fmt::format("<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
   page.html(list + "</dl>");
   if (!r.skipped.empty()) {
     std::vector<std::vector<std::string>> rows;
@@ -161,8 +202,11 @@ void add_facts(Page& page, const SelectReport& r) {
     page.table({"file", "reason"}, rows, {});
   }
   page.section("What this does not say");
-  page.text("The ranking holds for this network, these images and this way of removing pixels; another imputer can change it. A faithful heatmap shows what the network uses, which need "
-            "not be what a person would use. Scores of the winner are inflated by having won; the confirmation on images that selection did not see is not.");
+  page.text(
+      "The ranking holds for this network, these images and this way of removing pixels; another imputer can "
+      "change it. A faithful heatmap shows what the network uses, which need "
+      "not be what a person would use. Scores of the winner are inflated by having won; the confirmation on "
+      "images that selection did not see is not.");
 }
 
 }  // namespace
@@ -171,25 +215,34 @@ std::string headline(const SelectReport& r) {
   if (r.ranking.empty()) return "Nothing was measured.";
   const RankedRecipe& best = r.ranking[0];
   const std::string images = fmt::format("{} image{}", r.images, r.images == 1 ? "" : "s");
-  if (r.images < 2) return fmt::format("`{}` scores highest on one image, which is no evidence: give more images.", best.recipe);
+  if (r.images < 2)
+    return fmt::format("`{}` scores highest on one image, which is no evidence: give more images.",
+                       best.recipe);
   if (!r.beats_controls) {
-    return fmt::format("No explanation beats the controls on {}: do not trust any of these heatmaps for this network. The highest score is that of `{}` ({}).", images, best.recipe,
-                       interval_text(best.score));
+    return fmt::format(
+        "No explanation beats the controls on {}: do not trust any of these heatmaps for this network. The "
+        "highest score is that of `{}` ({}).",
+        images, best.recipe, interval_text(best.score));
   }
   const auto ties = std::ranges::count_if(r.ranking, [](const auto& e) { return e.in_best_set; }) - 1;
   const auto others = static_cast<std::ptrdiff_t>(r.ranking.size()) - 1;
-  std::string text = fmt::format("Use `{}`: on {} its heatmaps order the evidence better than {} of {} alternatives ({}).", best.recipe, images, others - ties, others, interval_text(best.score));
+  std::string text =
+      fmt::format("Use `{}`: on {} its heatmaps order the evidence better than {} of {} alternatives ({}).",
+                  best.recipe, images, others - ties, others, interval_text(best.score));
   if (ties > 0) text += fmt::format(" {} other{} cannot be told from it.", ties, ties == 1 ? "" : "s");
   if (r.confirmed_images > 0) {
     const bool holds = r.confirmed_over_control.low > 0;
-    text += fmt::format(" On {} images that selection did not see it scores {}{}.", r.confirmed_images, number(r.confirmed.mean),
-                        holds ? " and again beats every control" : ", where its lead over the best control is not significant");
+    text += fmt::format(" On {} images that selection did not see it scores {}{}.", r.confirmed_images,
+                        number(r.confirmed.mean),
+                        holds ? " and again beats every control"
+                              : ", where its lead over the best control is not significant");
   }
   return text;
 }
 
 std::string render(const SelectReport& r) {
-  Page page(fmt::format("Which explanation of {} to trust", r.model), headline(r), !r.beats_controls || r.images < 2);
+  Page page(fmt::format("Which explanation of {} to trust", r.model), headline(r),
+            !r.beats_controls || r.images < 2);
   add_heatmaps(page, r);
   add_ranking(page, r);
   add_curves(page, r);

@@ -5,34 +5,21 @@
 #include <string>
 #include <vector>
 
-#include "explain/explainer.h"
+#include "select/measurement.h"
 #include "select/statistics.h"
-#include "store/results.h"
-#include "validate/metric.h"
 
 namespace heatproof {
 
 struct SelectionOptions {
   std::string objective = "pixel_flipping";
   /// Measured beside the objective; those that explain other inputs are measured on few images only.
-  std::vector<std::string> diagnostics = {"conservation", "positivity", "sparseness", "continuity:neighbours=2,path=2"};
+  std::vector<std::string> diagnostics = {"conservation", "positivity", "sparseness",
+                                          "continuity:neighbours=2,path=2"};
   std::int64_t diagnostic_images = 8;
-  double held_back = 0.25;      // share of the images that only confirm the winner; none below 12 images
-  double budget_seconds = 0;    // stop adding images after this; 0: no limit
+  double held_back = 0.25;    // share of the images that only confirm the winner; none below 12 images
+  double budget_seconds = 0;  // stop adding images after this; 0: no limit
   std::uint64_t seed = 0;
   std::int64_t shard = 0, shards = 1;  // this process measures every shards-th group of images
-};
-
-/// The data of a selection, all N samples.
-struct SelectionData {
-  const Network& network;
-  Tensor inputs;
-  std::vector<std::string> hashes;
-  std::vector<std::int64_t> targets;
-  Tensor logits;
-  std::vector<double> black, white;
-  ExplainOptions explain;
-  std::string model_hash;
 };
 
 struct DiagnosticScores {
@@ -50,14 +37,14 @@ struct Confirmation {
 struct Selection {
   std::vector<Recipe> recipes;
   MetricSpec objective;
-  std::vector<std::size_t> images;       // indices of the samples that selection used
-  std::vector<std::size_t> held_back;    // and of those that confirm
+  std::vector<std::size_t> images;          // indices of the samples that selection used
+  std::vector<std::size_t> held_back;       // and of those that confirm
   std::vector<std::vector<double>> scores;  // [recipe][selection image]
   std::vector<std::map<std::string, std::vector<double>>> curves;  // per recipe: mean curves by name
   std::vector<Ranked> ranking;
   std::vector<DiagnosticScores> diagnostics;
-  bool beats_controls = false;           // the best is no control and significantly above the best control
-  Interval over_control{};               // the best method minus the best control
+  bool beats_controls = false;  // the best is no control and significantly above the best control
+  Interval over_control{};      // the best method minus the best control
   Confirmation confirmation;
   std::vector<std::vector<double>> agreement;  // Kendall's τ between objective and diagnostics over recipes
 };
@@ -65,7 +52,9 @@ struct Selection {
 /// Progress: cells done, cells in all.
 using ReportProgress = std::function<void(std::int64_t, std::int64_t)>;
 
-/// Cells that are in `results` are not computed again. Throws UsageError when there is nothing to select from.
-Selection select(const SelectionData& data, const std::vector<Recipe>& recipes, const SelectionOptions& options, Results& results, const ReportProgress& progress);
+/// Cells that are in `results` are not computed again. Throws UsageError when there is nothing to select
+/// from.
+Selection select(const SelectionData& data, const std::vector<Recipe>& recipes,
+                 const SelectionOptions& options, Results& results, const ReportProgress& progress);
 
 }  // namespace heatproof

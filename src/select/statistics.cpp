@@ -25,7 +25,8 @@ std::vector<double> minus(const std::vector<double>& a, const std::vector<double
 
 }  // namespace
 
-Bootstrap::Bootstrap(std::size_t images, std::uint64_t seed, std::size_t resamples) : images_(images), resamples_(resamples), counts_(images * resamples, 0) {
+Bootstrap::Bootstrap(std::size_t images, std::uint64_t seed, std::size_t resamples)
+    : images_(images), resamples_(resamples), counts_(images * resamples, 0) {
   RandomStream random(seed, {"bootstrap"});
   for (std::size_t r = 0; r < resamples; ++r) {
     for (std::size_t i = 0; i < images; ++i) ++counts_[r * images + random.below(images)];
@@ -81,7 +82,9 @@ double effect_size(const std::vector<double>& differences) {
   double squares = 0;
   for (double d : differences) squares += (d - mean) * (d - mean);
   const double deviation = std::sqrt(squares / static_cast<double>(differences.size() - 1));
-  return deviation > 0 ? mean / deviation : mean == 0 ? 0 : std::copysign(std::numeric_limits<double>::infinity(), mean);
+  return deviation > 0 ? mean / deviation
+         : mean == 0   ? 0
+                       : std::copysign(std::numeric_limits<double>::infinity(), mean);
 }
 
 double kendall_tau(const std::vector<double>& a, const std::vector<double>& b) {
@@ -107,7 +110,9 @@ std::vector<Ranked> rank(const std::vector<std::vector<double>>& scores, std::ui
   const Bootstrap bootstrap(images, seed);
   for (std::size_t r = 0; r < scores.size(); ++r) {
     const bool failed = std::ranges::any_of(scores[r], [](double v) { return !std::isfinite(v); });
-    ranking.push_back({.recipe = r, .score = failed ? Interval{kNaN, kNaN, kNaN} : bootstrap.interval(scores[r]), .failed = failed});
+    ranking.push_back({.recipe = r,
+                       .score = failed ? Interval{kNaN, kNaN, kNaN} : bootstrap.interval(scores[r]),
+                       .failed = failed});
   }
   std::ranges::stable_sort(ranking, [](const Ranked& a, const Ranked& b) {
     return a.failed != b.failed ? b.failed : !a.failed && a.score.mean > b.score.mean;

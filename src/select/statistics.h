@@ -11,12 +11,14 @@ struct Interval {
   double mean, low, high;  // low and high are NaN with fewer than two values
 };
 
-/// Percentile bootstrap of the mean, 95 %. Efron 1979. Resamples of images are the same for all that share seed and size.
+/// Percentile bootstrap of the mean, 95 %. Efron 1979. Resamples of images are the same for all that share
+/// seed and size.
 class Bootstrap {
  public:
   Bootstrap(std::size_t images, std::uint64_t seed, std::size_t resamples = 10000);
   Interval interval(const std::vector<double>& values) const;
-  /// Probability, one-sided, that the mean of the differences is not above zero: (1 + #{resampled mean ≤ 0}) / (1 + resamples).
+  /// Probability, one-sided, that the mean of the differences is not above zero: (1 + #{resampled mean ≤ 0})
+  /// / (1 + resamples).
   double p_not_positive(const std::vector<double>& differences) const;
 
  private:
@@ -35,16 +37,16 @@ double effect_size(const std::vector<double>& differences);
 double kendall_tau(const std::vector<double>& a, const std::vector<double>& b);
 
 struct Ranked {
-  std::size_t recipe;   // index
+  std::size_t recipe;  // index
   Interval score;
-  double p = 1;         // that it is not worse than the best, Holm-corrected; 1 for the best
-  double effect = 0;    // d_z of its shortfall from the best
+  double p = 1;       // that it is not worse than the best, Holm-corrected; 1 for the best
+  double effect = 0;  // d_z of its shortfall from the best
   bool in_best_set = false;
   bool failed = false;  // has no score for some image
 };
 
-/// scores[recipe][image]; higher is better. Sorted from best to worst; the best set is every recipe that is not significantly
-/// (5 %, Holm) worse than the best on the same images.
+/// scores[recipe][image]; higher is better. Sorted from best to worst; the best set is every recipe that is
+/// not significantly (5 %, Holm) worse than the best on the same images.
 std::vector<Ranked> rank(const std::vector<std::vector<double>>& scores, std::uint64_t seed);
 
 }  // namespace heatproof

@@ -1,4 +1,5 @@
-// results.sqlite: scores, cell by cell. A killed run resumes; a finished file has the same bytes however it came about.
+// results.sqlite: scores, cell by cell. A killed run resumes; a finished file has the same bytes however it
+// came about.
 //
 //   Results results("out/results.sqlite");
 //   if (!results.find(key)) results.put(key, {score, curves});
@@ -15,8 +16,8 @@ namespace heatproof {
 
 /// What makes a score what it is.
 struct CellKey {
-  std::string model;   // hash
-  std::string input;   // hash
+  std::string model;  // hash
+  std::string input;  // hash
   std::int64_t target = 0;
   std::string recipe;  // canonical
   std::string metric;  // canonical
@@ -31,8 +32,8 @@ struct Cell {
 
 class Results {
  public:
-  /// Opens or creates. Throws InputError for files that are no results of heatproof or are damaged, Error when the file is
-  /// in use or the disk is full.
+  /// Opens or creates. Throws InputError for files that are no results of heatproof or are damaged, Error
+  /// when the file is in use or the disk is full.
   explicit Results(const std::filesystem::path& path);
   ~Results();
   Results(Results&&) noexcept;
@@ -44,6 +45,7 @@ class Results {
 
   /// Facts of the run, and what the report shows, as text or bytes by name.
   void set(const std::string& name, const std::string& value);
+  void remove(const std::string& name);
   std::optional<std::string> get(const std::string& name) const;
   std::vector<std::string> names() const;
 

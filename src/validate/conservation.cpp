@@ -11,12 +11,14 @@ const Metric kConservation = {
     .better = Better::one,
     .unit = "ratio",
     .source = "Bach et al. 2015, eq. 2; Montavon et al. 2017",
-    .about = "Sum of the relevance of all inputs, divided by the target's logit. 1: nothing was created or lost.",
-    .score = [](const Sample& s, const Parameters&) {
-      double sum = 0;
-      for (float r : s.relevance) sum += r;
-      return sum / s.target_logit;
-    },
+    .about =
+        "Sum of the relevance of all inputs, divided by the target's logit. 1: nothing was created or lost.",
+    .score =
+        [](const Sample& s, const Parameters&) {
+          double sum = 0;
+          for (float r : s.relevance) sum += r;
+          return sum / s.target_logit;
+        },
 };
 
 const Metric kPositivity = {
@@ -25,16 +27,18 @@ const Metric kPositivity = {
     .better = Better::lower,
     .unit = "share",
     .source = "Montavon et al. 2017, definition 2",
-    .about = "Share of the absolute relevance that is negative: 0 for methods that only find evidence in favour.",
-    .score = [](const Sample& s, const Parameters&) {
-      double negative = 0;
-      double total = 0;
-      for (float r : s.relevance) {
-        negative += std::max(0.0F, -r);
-        total += std::fabs(r);
-      }
-      return total > 0 ? negative / total : 0.0;
-    },
+    .about =
+        "Share of the absolute relevance that is negative: 0 for methods that only find evidence in favour.",
+    .score =
+        [](const Sample& s, const Parameters&) {
+          double negative = 0;
+          double total = 0;
+          for (float r : s.relevance) {
+            negative += std::max(0.0F, -r);
+            total += std::fabs(r);
+          }
+          return total > 0 ? negative / total : 0.0;
+        },
 };
 
 }  // namespace heatproof

@@ -9,19 +9,22 @@ namespace heatproof {
 namespace {
 
 /// The input moved by (dx, dy) pixels; edges are repeated.
-void translate(std::span<const float> from, std::span<float> to, const Shape& s, std::int64_t dx, std::int64_t dy) {
+void translate(std::span<const float> from, std::span<float> to, const Shape& s, std::int64_t dx,
+               std::int64_t dy) {
   for (std::int64_t c = 0; c < s[1]; ++c) {
     for (std::int64_t y = 0; y < s[2]; ++y) {
       for (std::int64_t x = 0; x < s[3]; ++x) {
         const std::int64_t fy = std::clamp<std::int64_t>(y - dy, 0, s[2] - 1);
         const std::int64_t fx = std::clamp<std::int64_t>(x - dx, 0, s[3] - 1);
-        to[static_cast<std::size_t>((c * s[2] + y) * s[3] + x)] = from[static_cast<std::size_t>((c * s[2] + fy) * s[3] + fx)];
+        to[static_cast<std::size_t>((c * s[2] + y) * s[3] + x)] =
+            from[static_cast<std::size_t>((c * s[2] + fy) * s[3] + fx)];
       }
     }
   }
 }
 
-double ratio(std::span<const float> r0, std::span<const float> r1, std::span<const float> x0, std::span<const float> x1) {
+double ratio(std::span<const float> r0, std::span<const float> r1, std::span<const float> x0,
+             std::span<const float> x1) {
   double change = 0;
   double distance = 0;
   for (std::size_t i = 0; i < r0.size(); ++i) {
@@ -44,7 +47,9 @@ Scores score(const Evaluation& e, const Parameters& p) {
   Tensor moved = Tensor::empty(DType::f32, shape);
   std::vector<std::int64_t> targets;
   std::vector<std::uint64_t> ids;
-  const auto at = [&](auto& tensor, std::size_t row) { return tensor.template data<float>().subspan(row * size, size); };
+  const auto at = [&](auto& tensor, std::size_t row) {
+    return tensor.template data<float>().subspan(row * size, size);
+  };
   for (std::int64_t i = 0; i < s[0]; ++i) {
     const auto x = at(e.inputs, static_cast<std::size_t>(i));
     double norm = 0;
@@ -91,7 +96,9 @@ const Metric kContinuity = {
     .better = Better::lower,
     .unit = "relevance per input distance",
     .source = "Montavon et al. 2018",
-    .about = "Largest change of relevance (L1) per change of input (L2), over noisy neighbours and the steps of a sideways translation.",
+    .about =
+        "Largest change of relevance (L1) per change of input (L2), over noisy neighbours and the steps of a "
+        "sideways translation.",
     .parameters = {{"neighbours", std::int64_t{4}, "noisy copies", 0, 10000},
                    {"radius", 0.02, "noise relative to the input's root mean square", 1e-9, 10},
                    {"path", std::int64_t{4}, "translations by one pixel each", 0, 10000}},

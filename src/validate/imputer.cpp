@@ -28,7 +28,8 @@ const std::vector<std::string>& imputer_names() {
   return names;
 }
 
-Tensor impute(const std::string& name, const Tensor& input, const std::vector<double>& black, std::int64_t reach) {
+Tensor impute(const std::string& name, const Tensor& input, const std::vector<double>& black,
+              std::int64_t reach) {
   Tensor result = input.clone();
   const Planes p = planes_of(input);
   const std::int64_t pixels = p.height * p.width;
@@ -49,7 +50,8 @@ Tensor impute(const std::string& name, const Tensor& input, const std::vector<do
         cv::GaussianBlur(image, out, {0, 0}, sigma, sigma, cv::BORDER_REFLECT_101);
       } else if (name == "local_mean") {
         const int side = static_cast<int>(2 * reach + 1);
-        cv::blur(image, out, {std::min(side, image.cols), std::min(side, image.rows)}, {-1, -1}, cv::BORDER_REFLECT_101);
+        cv::blur(image, out, {std::min(side, image.cols), std::min(side, image.rows)}, {-1, -1},
+                 cv::BORDER_REFLECT_101);
       } else {
         throw UsageError(fmt::format("unknown imputer '{}'", name));
       }

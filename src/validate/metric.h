@@ -1,6 +1,7 @@
 // What a metric is: one declaration in a file of its own, and one line in registry.cpp.
 //
-//   const Metric kSparseness = {.name = "sparseness", ..., .score = [](const Sample& s, const Parameters&) { ... }};
+//   const Metric kSparseness = {.name = "sparseness", ..., .score = [](const Sample& s, const Parameters&) {
+//   ... }};
 #pragma once
 
 #include <functional>
@@ -18,25 +19,31 @@ namespace heatproof {
 enum class Group { faithfulness, axiom, robustness, localisation, complexity, randomisation };
 enum class Better { higher, lower, one };
 
+/// A sample's number in random streams, from the SHA-256 of its input: it stays when images are added or
+/// reordered.
+std::uint64_t sample_id(std::string_view hash);
+
 std::string to_string(Group group);
 std::string to_string(Better better);
 
-/// Explains other inputs with the recipe under test: inputs [N, ...], targets, sample ids → relevance in the inputs' shape.
-using Reexplain = std::function<Tensor(const Tensor&, std::span<const std::int64_t>, std::span<const std::uint64_t>)>;
+/// Explains other inputs with the recipe under test: inputs [N, ...], targets, sample ids → relevance in the
+/// inputs' shape.
+using Reexplain =
+    std::function<Tensor(const Tensor&, std::span<const std::int64_t>, std::span<const std::uint64_t>)>;
 
 /// All samples of one evaluation.
 struct Evaluation {
   const Network& network;
-  Tensor inputs;     // [N, ...]
+  Tensor inputs;  // [N, ...]
   std::vector<std::int64_t> targets;
-  Tensor relevance;  // in the inputs' shape, signed
-  Tensor heatmap;    // [N, H, W]: channels pooled
-  Tensor logits;     // [N, classes]
-  Tensor masks;      // [N, H, W]; undefined where none were given
+  Tensor relevance;                  // in the inputs' shape, signed
+  Tensor heatmap;                    // [N, H, W]: channels pooled
+  Tensor logits;                     // [N, classes]
+  Tensor masks;                      // [N, H, W]; undefined where none were given
   std::vector<double> black, white;  // network values of black and white, per channel; empty when unknown
   Reexplain explain;                 // empty where attributions came from a file
   std::uint64_t seed = 0;
-  std::vector<std::uint64_t> ids;    // sample numbers, for random streams
+  std::vector<std::uint64_t> ids;  // sample numbers, for random streams
 
   std::int64_t size() const { return inputs.shape()[0]; }
   RandomStream random(std::string_view metric, std::int64_t sample) const {
@@ -56,7 +63,7 @@ struct Sample {
 Sample sample_of(const Evaluation& e, std::int64_t i);
 
 struct Scores {
-  std::vector<double> values;                                         // one per sample
+  std::vector<double> values;                                           // one per sample
   std::map<std::string, std::vector<std::vector<double>>> curves = {};  // by name, one per sample
 };
 
@@ -85,7 +92,9 @@ struct MetricSpec {
   Parameters parameters;
   std::string text;
 
-  Better better() const { return metric->direction != nullptr ? metric->direction(parameters) : metric->better; }
+  Better better() const {
+    return metric->direction != nullptr ? metric->direction(parameters) : metric->better;
+  }
 };
 
 /// Throws UsageError for unknown metrics and parameters, naming the nearest.

@@ -1,5 +1,6 @@
-// Pixel-flipping and region perturbation: features are removed by decreasing (MoRF) or increasing (LeRF) relevance while
-// the target's score is watched. Bach et al. 2015; Samek et al. 2017; symmetric relevance gain: Blücher et al. 2024.
+// Pixel-flipping and region perturbation: features are removed by decreasing (MoRF) or increasing (LeRF)
+// relevance while the target's score is watched. Bach et al. 2015; Samek et al. 2017; symmetric relevance
+// gain: Blücher et al. 2024.
 #include <algorithm>
 #include <cmath>
 
@@ -22,7 +23,8 @@ Grid grid_of(const Evaluation& e, std::int64_t patch) {
   const bool image = s.rank() == 4;
   Grid g{image ? s[1] : 1, image ? s[2] : 1, image ? s[3] : s.elements() / s[0], 1, 1, 1, 1};
   // By default about 14 patches along the longer side.
-  const std::int64_t side = patch > 0 ? patch : std::max<std::int64_t>(1, (std::max(g.height, g.width) + 7) / 14);
+  const std::int64_t side =
+      patch > 0 ? patch : std::max<std::int64_t>(1, (std::max(g.height, g.width) + 7) / 14);
   g.patch_height = std::min(side, g.height);
   g.patch_width = std::min(side, g.width);
   g.rows = (g.height + g.patch_height - 1) / g.patch_height;
@@ -54,7 +56,9 @@ std::vector<std::int64_t> order_of(const Evaluation& e, const Grid& g, std::int6
   }
   std::vector<std::int64_t> order = e.random("pixel_flipping", i).permutation(g.size());
   if (!shuffle_ties) std::ranges::sort(order);
-  std::ranges::stable_sort(order, [&](auto a, auto b) { return mean[static_cast<std::size_t>(a)] > mean[static_cast<std::size_t>(b)]; });
+  std::ranges::stable_sort(order, [&](auto a, auto b) {
+    return mean[static_cast<std::size_t>(a)] > mean[static_cast<std::size_t>(b)];
+  });
   return order;
 }
 
@@ -90,9 +94,10 @@ double value_of(std::span<const float> scores, std::int64_t target, const std::s
   return own - best;
 }
 
-/// Scores of all steps of all walks, in batches over images and steps. The unperturbed image is known already for logits.
-void measure(const Evaluation& e, const Grid& g, const std::vector<std::int64_t>& removed, const std::vector<Tensor>& fillers, std::vector<Walk>& walks,
-             const std::string& kind) {
+/// Scores of all steps of all walks, in batches over images and steps. The unperturbed image is known already
+/// for logits.
+void measure(const Evaluation& e, const Grid& g, const std::vector<std::int64_t>& removed,
+             const std::vector<Tensor>& fillers, std::vector<Walk>& walks, const std::string& kind) {
   const auto steps = static_cast<std::int64_t>(removed.size());
   const auto per_image = static_cast<std::int64_t>(walks.size()) / e.size();
   const auto size = static_cast<std::size_t>(e.inputs.elements() / e.size());
@@ -114,9 +119,11 @@ void measure(const Evaluation& e, const Grid& g, const std::vector<std::int64_t>
   };
   const auto use = [&](std::int64_t index, std::span<const float> scores) {
     const std::int64_t w = index / steps;
-    walks[static_cast<std::size_t>(w)].scores[static_cast<std::size_t>(index % steps)] = value_of(scores, e.targets[static_cast<std::size_t>(w / per_image)], kind);
+    walks[static_cast<std::size_t>(w)].scores[static_cast<std::size_t>(index % steps)] =
+        value_of(scores, e.targets[static_cast<std::size_t>(w / per_image)], kind);
   };
-  e.network.stream(static_cast<std::int64_t>(walks.size()) * steps, kind == "probability" ? ScoreKind::probability : ScoreKind::logit, fill, use);
+  e.network.stream(static_cast<std::int64_t>(walks.size()) * steps,
+                   kind == "probability" ? ScoreKind::probability : ScoreKind::logit, fill, use);
 }
 
 Scores score(const Evaluation& e, const Parameters& p) {
@@ -127,8 +134,11 @@ Scores score(const Evaluation& e, const Parameters& p) {
   std::vector<Tensor> fillers;
   std::vector<Walk> walks;
   for (std::int64_t i = 0; i < e.size(); ++i) {
-    fillers.push_back(impute(p.text("imputer"), e.inputs.rows(i, i + 1), e.black, std::max(g.patch_height, g.patch_width)));
-    std::vector<std::int64_t> morf = order == "random" ? e.random("pixel_flipping random", i).permutation(g.size()) : order_of(e, g, i, p.text("ties") == "random");
+    fillers.push_back(
+        impute(p.text("imputer"), e.inputs.rows(i, i + 1), e.black, std::max(g.patch_height, g.patch_width)));
+    std::vector<std::int64_t> morf = order == "random"
+                                         ? e.random("pixel_flipping random", i).permutation(g.size())
+                                         : order_of(e, g, i, p.text("ties") == "random");
     std::vector<std::int64_t> lerf(morf.rbegin(), morf.rend());
     if (order != "lerf") walks.push_back({std::move(morf), {}});
     if (both || order == "lerf") walks.push_back({std::move(lerf), {}});
@@ -158,16 +168,27 @@ const Metric kPixelFlipping = {
     .better = Better::higher,
     .unit = "score of the target",
     .source = "Bach et al. 2015; Samek et al. 2017; Blücher et al. 2024",
-    .about = "Removes patches by relevance and watches the target's score. symmetric: area under the curve when the least relevant go "
-             "first minus when the most relevant go first (symmetric relevance gain); morf, lerf, random: area under that one curve.",
-    .parameters = {{"patch", std::int64_t{0}, "side of the patches in pixels; 0: about 14 along the longer side", 0, 4096},
-                   {"steps", std::int64_t{14}, "measurements along the curve", 1, 100000},
-                   {"order", std::string("symmetric"), "which go first", {}, {}, {"symmetric", "morf", "lerf", "random"}},
-                   {"imputer", std::string("blur"), "what takes their place", {}, {}, imputer_names()},
-                   {"score", std::string("logit"), "what is watched", {}, {}, {"logit", "probability", "difference"}},
-                   {"ties", std::string("random"), "order of equal patches", {}, {}, {"random", "index"}}},
+    .about =
+        "Removes patches by relevance and watches the target's score. symmetric: area under the curve when "
+        "the least relevant go "
+        "first minus when the most relevant go first (symmetric relevance gain); morf, lerf, random: area "
+        "under that one curve.",
+    .parameters =
+        {{"patch", std::int64_t{0}, "side of the patches in pixels; 0: about 14 along the longer side", 0,
+          4096},
+         {"steps", std::int64_t{14}, "measurements along the curve", 1, 100000},
+         {"order",
+          std::string("symmetric"),
+          "which go first",
+          {},
+          {},
+          {"symmetric", "morf", "lerf", "random"}},
+         {"imputer", std::string("blur"), "what takes their place", {}, {}, imputer_names()},
+         {"score", std::string("logit"), "what is watched", {}, {}, {"logit", "probability", "difference"}},
+         {"ties", std::string("random"), "order of equal patches", {}, {}, {"random", "index"}}},
     .score_all = score,
-    .direction = [](const Parameters& p) { return p.text("order") == "morf" ? Better::lower : Better::higher; },
+    .direction =
+        [](const Parameters& p) { return p.text("order") == "morf" ? Better::lower : Better::higher; },
 };
 
 }  // namespace heatproof

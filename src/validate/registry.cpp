@@ -24,8 +24,16 @@ const std::vector<const Metric*>& metrics() {
   return all;
 }
 
+std::uint64_t sample_id(std::string_view hash) {
+  std::uint64_t id = 0;
+  for (char c : hash.substr(0, 15))
+    id = id << 4 | static_cast<std::uint64_t>(c <= '9' ? c - '0' : c - 'a' + 10);
+  return id;
+}
+
 std::string to_string(Group group) {
-  static const char* const names[] = {"faithfulness", "axiom", "robustness", "localisation", "complexity", "randomisation"};
+  static const char* const names[] = {"faithfulness", "axiom",      "robustness",
+                                      "localisation", "complexity", "randomisation"};
   return names[static_cast<int>(group)];
 }
 
@@ -35,7 +43,8 @@ std::string to_string(Better better) {
 }
 
 double Evaluation::target_logit(std::int64_t i) const {
-  return logits.data<float>()[static_cast<std::size_t>(i * logits.shape()[1] + targets[static_cast<std::size_t>(i)])];
+  return logits
+      .data<float>()[static_cast<std::size_t>(i * logits.shape()[1] + targets[static_cast<std::size_t>(i)])];
 }
 
 Sample sample_of(const Evaluation& e, std::int64_t i) {
@@ -44,8 +53,12 @@ Sample sample_of(const Evaluation& e, std::int64_t i) {
   const std::int64_t height = e.heatmap.shape()[1];
   const std::int64_t width = e.heatmap.shape()[2];
   const auto pixels = static_cast<std::size_t>(height * width);
-  return {e.relevance.data<float>().subspan(k * size, size), e.heatmap.data<float>().subspan(k * pixels, pixels),
-          e.masks.defined() ? e.masks.data<float>().subspan(k * pixels, pixels) : std::span<const float>(), height, width, e.target_logit(i)};
+  return {e.relevance.data<float>().subspan(k * size, size),
+          e.heatmap.data<float>().subspan(k * pixels, pixels),
+          e.masks.defined() ? e.masks.data<float>().subspan(k * pixels, pixels) : std::span<const float>(),
+          height,
+          width,
+          e.target_logit(i)};
 }
 
 MetricSpec parse_metric(std::string_view text) {
@@ -55,7 +68,9 @@ MetricSpec parse_metric(std::string_view text) {
     std::vector<std::string> known;
     for (const Metric* m : metrics()) known.push_back(m->name);
     const std::string near = nearest(spec.name, known);
-    throw UsageError(fmt::format("unknown metric '{}'{}; known are {}", spec.name, near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near), fmt::join(known, ", ")));
+    throw UsageError(fmt::format("unknown metric '{}'{}; known are {}", spec.name,
+                                 near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near),
+                                 fmt::join(known, ", ")));
   }
   MetricSpec m{*it, Parameters(spec, (*it)->parameters), {}};
   m.text = canonical(m.metric->name, m.parameters, m.metric->parameters);
@@ -63,11 +78,15 @@ MetricSpec parse_metric(std::string_view text) {
 }
 
 Scores evaluate(const MetricSpec& m, const Evaluation& e) {
-  if (m.metric->needs_masks && !e.masks.defined()) throw UsageError(fmt::format("{} needs masks; give --masks FOLDER or FILE.npy", m.metric->name));
-  if (m.metric->needs_explainer && !e.explain) throw UsageError(fmt::format("{} explains other inputs, too; give --recipe instead of --attributions", m.metric->name));
+  if (m.metric->needs_masks && !e.masks.defined())
+    throw UsageError(fmt::format("{} needs masks; give --masks FOLDER or FILE.npy", m.metric->name));
+  if (m.metric->needs_explainer && !e.explain)
+    throw UsageError(fmt::format("{} explains other inputs, too; give --recipe instead of --attributions",
+                                 m.metric->name));
   if (m.metric->score_all != nullptr) return m.metric->score_all(e, m.parameters);
   Scores scores;
-  for (std::int64_t i = 0; i < e.size(); ++i) scores.values.push_back(m.metric->score(sample_of(e, i), m.parameters));
+  for (std::int64_t i = 0; i < e.size(); ++i)
+    scores.values.push_back(m.metric->score(sample_of(e, i), m.parameters));
   return scores;
 }
 

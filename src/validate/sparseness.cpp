@@ -46,14 +46,15 @@ const Metric kComplexity = {
     .unit = "nats",
     .source = "Bhatt et al. 2020",
     .about = "Entropy of the share of |relevance| that each pixel has.",
-    .score = [](const Sample& s, const Parameters&) {
-      const std::vector<double> values = magnitudes(s);
-      double total = 0;
-      for (double v : values) total += v;
-      double entropy = 0;
-      for (double v : values) entropy -= v > 0 ? v / total * std::log(v / total) : 0;
-      return entropy;
-    },
+    .score =
+        [](const Sample& s, const Parameters&) {
+          const std::vector<double> values = magnitudes(s);
+          double total = 0;
+          for (double v : values) total += v;
+          double entropy = 0;
+          for (double v : values) entropy -= v > 0 ? v / total * std::log(v / total) : 0;
+          return entropy;
+        },
 };
 
 }  // namespace heatproof

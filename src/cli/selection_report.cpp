@@ -1,0 +1,201 @@
+#include "cli/selection_report.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "engine/program.h"
+#include "select/space.h"
+
+namespace heatproof::cli {
+
+namespace {
+
+constexpr std::size_t kExhibits = 6;
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (double v : values) sum += v;
+  return sum / static_cast<double>(values.size());
+}
+
+report::Estimate estimate(const Interval& i) { return {i.mean, i.low, i.high}; }
+
+std::vector<report::RankedRecipe> ranking_of(const Selection& s) {
+  std::vector<report::RankedRecipe> ranking;
+  for (const Ranked& r : s.ranking) {
+    const Recipe& recipe = s.recipes[r.recipe];
+    report::RankedRecipe entry{.recipe = recipe.text,
+                               .about = recipe.method->about,
+                               .score = estimate(r.score),
+                               .p = r.p,
+                               .effect = r.effect,
+                               .in_best_set = r.in_best_set,
+                               .control = recipe.method->control,
+                               .failed = r.failed,
+                               .curves = s.curves[r.recipe]};
+    for (const DiagnosticScores& d : s.diagnostics) entry.diagnostics.push_back(mean_of(d.scores[r.recipe]));
+    ranking.push_back(std::move(entry));
+  }
+  return ranking;
+}
+
+struct Shown {
+  std::string role;
+  std::size_t recipe;
+};
+
+/// The best, the median and the worst recipe, and the best control where none of them is a control.
+std::vector<Shown> shown_of(const Selection& s) {
+  std::vector<std::size_t> ranked;
+  for (const Ranked& r : s.ranking) {
+    if (!r.failed) ranked.push_back(r.recipe);
+  }
+  std::vector<Shown> shown;
+  const auto add = [&](const std::string& role, std::size_t recipe) {
+    if (std::ranges::find(shown, recipe, &Shown::recipe) == shown.end()) shown.push_back({role, recipe});
+  };
+  if (ranked.empty()) return shown;
+  add("best", ranked.front());
+  add("median", ranked[ranked.size() / 2]);
+  for (std::size_t r : ranked) {
+    if (!s.recipes[r].method->control) continue;
+    if (r != ranked.back()) add("best control", r);
+    break;
+  }
+  add("worst", ranked.back());
+  return shown;
+}
+
+/// A few samples, spread over the folder.
+std::vector<std::size_t> exhibited(const Selection& s) {
+  std::vector<std::size_t> images = s.images;
+  std::ranges::sort(images);
+  std::vector<std::size_t> few;
+  const std::size_t n = std::min(kExhibits, images.size());
+  for (std::size_t k = 0; k < n; ++k) few.push_back(images[k * images.size() / n]);
+  return few;
+}
+
+double probability_of(const Tensor& logits, std::size_t row, std::int64_t target) {
+  const auto classes = static_cast<std::size_t>(logits.shape()[1]);
+  const auto values = logits.data<float>().subspan(row * classes, classes);
+  const double most = *std::ranges::max_element(values);
+  double sum = 0;
+  for (float v : values) sum += std::exp(v - most);
+  return std::exp(values[static_cast<std::size_t>(target)] - most) / sum;
+}
+
+void add_exhibits(report::SelectReport& r, const Session& session, const InputSet& set,
+                  const SelectionData& data, const Selection& s) {
+  const auto images = exhibited(s);
+  const auto shown = shown_of(s);
+  if (images.empty() || shown.empty() || picture_of(set, images[0]).rgb.empty()) return;
+  std::vector<Recipe> recipes;
+  for (const Shown& x : shown) {
+    recipes.push_back(s.recipes[x.recipe]);
+    r.shown.emplace_back(x.role, s.recipes[x.recipe].text);
+  }
+  std::vector<Tensor> inputs;
+  std::vector<std::int64_t> targets;
+  std::vector<std::uint64_t> ids;
+  for (std::size_t i : images) {
+    inputs.push_back(data.inputs.rows(static_cast<std::int64_t>(i), static_cast<std::int64_t>(i) + 1));
+    targets.push_back(data.targets[i]);
+    ids.push_back(sample_id(data.hashes[i]));
+  }
+  Explainer explainer(session.network(), recipes, data.explain);
+  const Explanation e = explainer.explain(concatenate(inputs), targets, ids);
+  for (std::size_t k = 0; k < images.size(); ++k) {
+    const std::size_t i = images[k];
+    const auto column = static_cast<std::size_t>(std::ranges::find(s.images, i) - s.images.begin());
+    report::Exhibit x{set.items[i].name, session.labels().name(targets[k]),
+                      probability_of(data.logits, i, targets[k]), picture_of(set, i)};
+    for (std::size_t m = 0; m < shown.size(); ++m) {
+      const Tensor map = pool_channels(e.relevance[m], pool_of(recipes[m]));
+      const auto size = static_cast<std::size_t>(map.elements() / map.shape()[0]);
+      const auto values = map.data<float>().subspan(k * size, size);
+      x.relevance.emplace_back(values.begin(), values.end());
+      x.scores.push_back(s.scores[shown[m].recipe][column]);
+    }
+    r.exhibits.push_back(std::move(x));
+  }
+}
+
+std::vector<std::pair<std::string, std::string>> facts_of(const Session& session, const InputSet& set,
+                                                          const Selection& s) {
+  const Preprocessing& p = session.preprocessing();
+  std::string pixels = fmt::format("{} channels, range 0 to {:g}", p.channels, p.range);
+  if (p.resize) pixels += fmt::format(", shorter side {}", *p.resize);
+  if (!p.mean.empty()) pixels += fmt::format(", mean {}", fmt::join(p.mean, ", "));
+  if (!p.std.empty()) pixels += fmt::format(", std {}", fmt::join(p.std, ", "));
+  return {{"model",
+           fmt::format("{}, opset {}, {}", std::filesystem::path(session.model().path()).filename().string(),
+                       session.model().opset(), session.model().producer())},
+          {"SHA-256 of the model", session.model().hash()},
+          {"input",
+           fmt::format("{} samples of shape {}", set.size(), to_string(session.network().input_shape()))},
+          {"preprocessing", set.rgb.empty() ? "none: arrays are fed as they are" : pixels},
+          {"images",
+           fmt::format("{} to select on, {} held back to confirm", s.images.size(), s.held_back.size())},
+          {"statistics",
+           "95 % percentile bootstrap over images, 10,000 resamples; Holm correction; paired by image"},
+          {"heatproof", HEATPROOF_VERSION},
+          {"oneDNN", dnnl_version_text()}};
+}
+
+}  // namespace
+
+report::Picture picture_of(const InputSet& set, std::size_t sample) {
+  const Shape& s = set.inputs.shape();
+  if (s.rank() != 4) return {};
+  report::Picture picture{static_cast<int>(s[2]), static_cast<int>(s[3]), {}};
+  if (sample < set.rgb.size()) {
+    picture.rgb = set.rgb[sample];
+    return picture;
+  }
+  const auto pixels = static_cast<std::size_t>(s[2] * s[3]);
+  const auto channels = static_cast<std::size_t>(s[1]);
+  const auto values = set.inputs.data<float>().subspan(sample * channels * pixels, channels * pixels);
+  const auto [low, high] = std::ranges::minmax(values);
+  const double scale = high > low ? 255.0 / (static_cast<double>(high) - low) : 0;
+  for (std::size_t i = 0; i < pixels; ++i) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      const double v = (values[(channels == 3 ? c : 0) * pixels + i] - low) * scale;
+      picture.rgb.push_back(static_cast<std::uint8_t>(std::isfinite(v) ? std::lround(v) : 128));
+    }
+  }
+  return picture;
+}
+
+report::SelectReport describe(const Session& session, const InputSet& set, const SelectionData& data,
+                              const Selection& s) {
+  report::SelectReport r;
+  r.model = std::filesystem::path(session.model().path()).filename().string();
+  r.images = s.images.size();
+  r.objective = s.objective.text;
+  r.objective_about = s.objective.metric->about;
+  r.ranking = ranking_of(s);
+  r.beats_controls = s.beats_controls;
+  r.over_control = estimate(s.over_control);
+  r.confirmed_images = s.confirmation.images;
+  r.confirmed = estimate(s.confirmation.score);
+  r.confirmed_over_control = estimate(s.confirmation.over_control);
+  r.agreement_names.push_back(s.objective.text);
+  for (const DiagnosticScores& d : s.diagnostics) {
+    const Metric& m = *d.metric.metric;
+    r.diagnostics.push_back({d.metric.text, m.about, m.unit, to_string(d.metric.better())});
+    r.agreement_names.push_back(d.metric.text);
+  }
+  r.agreement = s.agreement;
+  add_exhibits(r, session, set, data, s);
+  r.facts = facts_of(session, set, s);
+  for (const SkippedFile& f : set.skipped) r.skipped.emplace_back(f.name, f.reason);
+  r.recipe_toml = format_recipe_file(s, session.model().hash());
+  return r;
+}
+
+}  // namespace heatproof::cli

@@ -1,0 +1,17 @@
+// From a selection to what its report shows.
+#pragma once
+
+#include "cli/common.h"
+#include "report/select_report.h"
+#include "select/selection.h"
+
+namespace heatproof::cli {
+
+/// Everything that the report tells; explains a few images again to show their heatmaps.
+report::SelectReport describe(const Session& session, const InputSet& set, const SelectionData& data,
+                              const Selection& selection);
+
+/// The photo of a sample, or its array drawn as one; empty when it is no image.
+report::Picture picture_of(const InputSet& set, std::size_t sample);
+
+}  // namespace heatproof::cli

@@ -1,0 +1,179 @@
+#include "report/facts.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "heatproof/error.h"
+
+namespace heatproof::report {
+
+namespace {
+
+using nlohmann::json;
+
+// JSON knows no NaN; null stands for it.
+json from_number(double v) { return std::isfinite(v) ? json(v) : json(nullptr); }
+double to_number(const json& j) { return j.is_null() ? NAN : j.get<double>(); }
+
+json from_numbers(const std::vector<double>& values) {
+  json list = json::array();
+  for (double v : values) list.push_back(from_number(v));
+  return list;
+}
+std::vector<double> to_numbers(const json& list) {
+  std::vector<double> values;
+  for (const json& j : list) values.push_back(to_number(j));
+  return values;
+}
+
+json from_estimate(const Estimate& e) { return from_numbers({e.mean, e.low, e.high}); }
+Estimate to_estimate(const json& j) { return {to_number(j.at(0)), to_number(j.at(1)), to_number(j.at(2))}; }
+
+json from_ranked(const RankedRecipe& r) {
+  json curves = json::object();
+  for (const auto& [name, values] : r.curves) curves[name] = from_numbers(values);
+  return {{"recipe", r.recipe},
+          {"about", r.about},
+          {"score", from_estimate(r.score)},
+          {"p", from_number(r.p)},
+          {"effect", from_number(r.effect)},
+          {"in_best_set", r.in_best_set},
+          {"control", r.control},
+          {"failed", r.failed},
+          {"curves", curves},
+          {"diagnostics", from_numbers(r.diagnostics)}};
+}
+
+RankedRecipe to_ranked(const json& j) {
+  RankedRecipe r;
+  r.recipe = j.at("recipe");
+  r.about = j.at("about");
+  r.score = to_estimate(j.at("score"));
+  r.p = to_number(j.at("p"));
+  r.effect = to_number(j.at("effect"));
+  r.in_best_set = j.at("in_best_set");
+  r.control = j.at("control");
+  r.failed = j.at("failed");
+  for (const auto& [name, values] : j.at("curves").items()) r.curves[name] = to_numbers(values);
+  r.diagnostics = to_numbers(j.at("diagnostics"));
+  return r;
+}
+
+template <typename T>
+std::string bytes_of(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+template <typename T>
+std::vector<T> values_of(const std::string& bytes, std::size_t count, const std::string& name) {
+  if (bytes.size() != count * sizeof(T))
+    throw InputError(fmt::format("results: '{}' is damaged; run select again", name));
+  std::vector<T> values(count);
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+}  // namespace
+
+std::map<std::string, std::string> to_facts(const SelectReport& r) {
+  std::map<std::string, std::string> facts;
+  json ranking = json::array();
+  for (const auto& entry : r.ranking) ranking.push_back(from_ranked(entry));
+  json diagnostics = json::array();
+  for (const auto& d : r.diagnostics) diagnostics.push_back({d.name, d.about, d.unit, d.better});
+  json agreement = json::array();
+  for (const auto& row : r.agreement) agreement.push_back(from_numbers(row));
+  json exhibits = json::array();
+  for (std::size_t i = 0; i < r.exhibits.size(); ++i) {
+    const Exhibit& x = r.exhibits[i];
+    exhibits.push_back({{"name", x.name},
+                        {"label", x.label},
+                        {"probability", from_number(x.probability)},
+                        {"height", x.photo.height},
+                        {"width", x.photo.width},
+                        {"scores", from_numbers(x.scores)},
+                        {"maps", x.relevance.size()}});
+    facts[fmt::format("report photo {}", i)] = bytes_of(x.photo.rgb);
+    for (std::size_t k = 0; k < x.relevance.size(); ++k)
+      facts[fmt::format("report heatmap {} {}", i, k)] = bytes_of(x.relevance[k]);
+  }
+  const json root{{"model", r.model},
+                  {"images", r.images},
+                  {"objective", r.objective},
+                  {"objective_about", r.objective_about},
+                  {"ranking", ranking},
+                  {"beats_controls", r.beats_controls},
+                  {"over_control", from_estimate(r.over_control)},
+                  {"confirmed_images", r.confirmed_images},
+                  {"confirmed", from_estimate(r.confirmed)},
+                  {"confirmed_over_control", from_estimate(r.confirmed_over_control)},
+                  {"diagnostics", diagnostics},
+                  {"agreement_names", r.agreement_names},
+                  {"agreement", agreement},
+                  {"shown", r.shown},
+                  {"exhibits", exhibits},
+                  {"facts", r.facts},
+                  {"skipped", r.skipped},
+                  {"recipe_toml", r.recipe_toml}};
+  // Bytes that are no UTF-8 (file names, labels) are replaced, so that nothing can stop a report.
+  facts["report"] = root.dump(-1, ' ', false, json::error_handler_t::replace);
+  return facts;
+}
+
+namespace {
+
+SelectReport to_report(const std::map<std::string, std::string>& facts) {
+  const json root = json::parse(facts.at("report"));
+  SelectReport r;
+  r.model = root.at("model");
+  r.images = root.at("images");
+  r.objective = root.at("objective");
+  r.objective_about = root.at("objective_about");
+  for (const json& j : root.at("ranking")) r.ranking.push_back(to_ranked(j));
+  r.beats_controls = root.at("beats_controls");
+  r.over_control = to_estimate(root.at("over_control"));
+  r.confirmed_images = root.at("confirmed_images");
+  r.confirmed = to_estimate(root.at("confirmed"));
+  r.confirmed_over_control = to_estimate(root.at("confirmed_over_control"));
+  for (const json& j : root.at("diagnostics")) r.diagnostics.push_back({j.at(0), j.at(1), j.at(2), j.at(3)});
+  r.agreement_names = root.at("agreement_names").get<std::vector<std::string>>();
+  for (const json& row : root.at("agreement")) r.agreement.push_back(to_numbers(row));
+  r.shown = root.at("shown").get<decltype(r.shown)>();
+  r.facts = root.at("facts").get<decltype(r.facts)>();
+  r.skipped = root.at("skipped").get<decltype(r.skipped)>();
+  r.recipe_toml = root.at("recipe_toml");
+  for (const json& j : root.at("exhibits")) {
+    Exhibit x{
+        j.at("name"), j.at("label"), to_number(j.at("probability")), {}, {}, to_numbers(j.at("scores"))};
+    x.photo.height = j.at("height");
+    x.photo.width = j.at("width");
+    const auto pixels = static_cast<std::size_t>(x.photo.height) * static_cast<std::size_t>(x.photo.width);
+    const std::size_t i = r.exhibits.size();
+    const std::string photo = fmt::format("report photo {}", i);
+    x.photo.rgb = values_of<std::uint8_t>(facts.at(photo), 3 * pixels, photo);
+    for (std::size_t k = 0; k < j.at("maps").get<std::size_t>(); ++k) {
+      const std::string map = fmt::format("report heatmap {} {}", i, k);
+      x.relevance.push_back(values_of<float>(facts.at(map), pixels, map));
+    }
+    r.exhibits.push_back(std::move(x));
+  }
+  return r;
+}
+
+}  // namespace
+
+SelectReport from_facts(const std::map<std::string, std::string>& facts) {
+  if (!facts.contains("report"))
+    throw InputError("results: nothing to draw; run heatproof select until it has finished");
+  try {
+    return to_report(facts);
+  } catch (const json::exception& e) {
+    throw InputError(fmt::format("results: the report's data is damaged ({}); run select again", e.what()));
+  } catch (const std::out_of_range&) {
+    throw InputError("results: a picture of the report is missing; run select again");
+  }
+}
+
+}  // namespace heatproof::report

@@ -1,0 +1,64 @@
+// Measures the cells of a selection, group by group, and stores them; cells that are there are not measured
+// again.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "explain/explainer.h"
+#include "store/results.h"
+#include "validate/metric.h"
+
+namespace heatproof {
+
+/// The data of a selection, all N samples.
+struct SelectionData {
+  const Network& network;
+  Tensor inputs;                    // [N, ...]
+  std::vector<std::string> hashes;  // SHA-256 of each input
+  std::vector<std::int64_t> targets;
+  Tensor logits;                     // [N, classes]
+  Tensor masks;                      // [N, H, W]; undefined where there are none
+  std::vector<double> black, white;  // of the network's input, per channel; empty when unknown
+  ExplainOptions explain;
+  std::string model_hash;  // of everything but the input that scores depend on: model, output, preprocessing
+};
+
+class Measurement {
+ public:
+  static constexpr std::int64_t kGroup = 8;  // images that are explained and measured together
+
+  Measurement(const SelectionData& data, const std::vector<Recipe>& recipes, std::uint64_t seed,
+              Results& results);
+
+  /// Measures what is missing of images × recipes × metrics; calls `done` once per recipe and metric.
+  void run(std::span<const std::size_t> images, const std::vector<std::size_t>& recipes,
+           const std::vector<MetricSpec>& metrics, const std::function<void()>& done);
+
+  /// Scores that were measured; NaN where there is none.
+  std::vector<double> scores(std::span<const std::size_t> images, std::size_t recipe,
+                             const MetricSpec& metric) const;
+  /// Mean curves over the images, by name.
+  std::map<std::string, std::vector<double>> mean_curves(std::span<const std::size_t> images,
+                                                         std::size_t recipe, const MetricSpec& metric) const;
+
+ private:
+  CellKey key(std::size_t image, std::size_t recipe, const MetricSpec& metric) const;
+  Evaluation evaluation(std::span<const std::size_t> images) const;
+  void store(std::span<const std::size_t> images, std::size_t recipe, const MetricSpec& metric,
+             const Scores& scores);
+  Tensor moved(std::size_t recipe, const Tensor& inputs, std::span<const std::int64_t> targets,
+               std::span<const std::uint64_t> ids);
+
+  const SelectionData& data_;
+  const std::vector<Recipe>& recipes_;
+  std::uint64_t seed_;
+  Results& results_;
+  Explainer explainer_;
+  // Explanations of moved inputs: every recipe is asked about the same ones in turn.
+  std::vector<std::uint64_t> moved_ids_;
+  Explanation moved_;
+};
+
+}  // namespace heatproof

@@ -1,6 +1,7 @@
 // AveragePool and its adjoint. Rules see it as a depthwise convolution with equal weights.
 #include <algorithm>
 
+#include "base/simd.h"
 #include "ops/arithmetic.h"
 #include "ops/elementwise.h"
 #include "ops/pooling.h"
@@ -9,35 +10,33 @@ namespace heatproof {
 
 namespace {
 
-void forward(const float* x, float* y, const PoolGeometry& g, std::int64_t lanes) {
-  std::array<std::int64_t, 3> at{};
-  for (at[0] = 0; at[0] < g.output[0]; ++at[0]) {
-    for (at[1] = 0; at[1] < g.output[1]; ++at[1]) {
-      for (at[2] = 0; at[2] < g.output[2]; ++at[2], y += lanes) {
-        std::fill_n(y, lanes, 0.0F);
-        for_window(g, at, [&](std::int64_t p) {
-          for (std::int64_t c = 0; c < lanes; ++c) y[c] += x[p * lanes + c];
-        });
+HEATPROOF_SIMD void forward(const float* x, float* y, const PoolGeometry& g, std::int64_t stride,
+                            std::int64_t lanes) {
+  for_outputs(
+      g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) __attribute__((always_inline)) {
+        float* sum = y + pixel * stride;
+        for (std::int64_t c = 0; c < lanes; ++c) sum[c] = 0;
+        for_window(
+            g, at, [&](std::int64_t p) __attribute__((always_inline)) {
+              for (std::int64_t c = 0; c < lanes; ++c) sum[c] += x[p * stride + c];
+            });
         const float share = 1.0F / static_cast<float>(g.divisor(at));
-        for (std::int64_t c = 0; c < lanes; ++c) y[c] *= share;
-      }
-    }
-  }
+        for (std::int64_t c = 0; c < lanes; ++c) sum[c] *= share;
+      });
 }
 
-void backward(const float* s, float* y, const PoolGeometry& g, std::int64_t lanes) {
-  std::fill_n(y, g.pixels_in() * lanes, 0.0F);
-  std::array<std::int64_t, 3> at{};
-  for (at[0] = 0; at[0] < g.output[0]; ++at[0]) {
-    for (at[1] = 0; at[1] < g.output[1]; ++at[1]) {
-      for (at[2] = 0; at[2] < g.output[2]; ++at[2], s += lanes) {
+HEATPROOF_SIMD void backward(const float* s, float* y, const PoolGeometry& g, std::int64_t stride,
+                             std::int64_t lanes) {
+  for (std::int64_t p = 0; p < g.pixels_in(); ++p) std::fill_n(y + p * stride, lanes, 0.0F);
+  for_outputs(
+      g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) __attribute__((always_inline)) {
         const float share = 1.0F / static_cast<float>(g.divisor(at));
-        for_window(g, at, [&](std::int64_t p) {
-          for (std::int64_t c = 0; c < lanes; ++c) y[p * lanes + c] += s[c] * share;
-        });
-      }
-    }
-  }
+        const float* from = s + pixel * stride;
+        for_window(
+            g, at, [&](std::int64_t p) __attribute__((always_inline)) {
+              for (std::int64_t c = 0; c < lanes; ++c) y[p * stride + c] += from[c] * share;
+            });
+      });
 }
 
 Value adjoint(Value s, const Attributes& attributes, const Shape& x) {

@@ -1,4 +1,4 @@
-// Concat along attribute axis. Blocked layouts are kept where every part fills whole blocks of channels.
+// Concat along attribute axis. Layouts are kept where every part fills whole blocks of channels.
 #include <fmt/format.h>
 
 #include "ops/arithmetic.h"
@@ -72,14 +72,13 @@ Sign sign(const NodeView& v) {
   return sign;
 }
 
-/// The blocked layout of the parts, when all have the same one and end at block borders.
+/// The layout of the parts, when all have the same one and blocks end where parts do.
 Layout shared_layout(Lowering& l, NodeId id) {
   if (axis_of(l.node(id).attributes) != 1) return {};
-  Layout layout = l.operand(l.input(id, 0)).layout;
+  const Layout layout = l.operand(l.input(id, 0)).layout;
   for (NodeId part : l.node(id).inputs) {
     const Operand operand = l.operand(part);
-    if (operand.layout.block <= 1 || operand.shape[1] % operand.layout.block != 0) return {};
-    if (!(operand.layout == layout)) return {};
+    if (!(operand.layout == layout) || operand.shape[1] % layout.block != 0) return {};
   }
   return layout;
 }
@@ -89,7 +88,8 @@ void lower(Lowering& l, NodeId id) {
   const Operand y = l.result(id, layout);
   const Physical to = physical(y.shape, layout);
   const auto to_strides = Shape(std::span<const std::int64_t>(to.lengths)).strides();
-  const std::size_t axis = axis_of(l.node(id).attributes);
+  // Channels come last in memory where the layout says so.
+  const std::size_t axis = layout.channels_last ? to.lengths.size() - 1 : axis_of(l.node(id).attributes);
   std::int64_t offset = 0;
   for (NodeId part : l.node(id).inputs) {
     const Operand x = l.operand(part, layout);

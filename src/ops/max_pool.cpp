@@ -1,8 +1,8 @@
 // MaxPool and MaxPoolGradient, which gives each value to the first maximum of its window in row-major order
 // (as torch does).
 #include <algorithm>
+#include <cstring>
 #include <limits>
-#include <vector>
 
 #include "base/simd.h"
 #include "base/threads.h"
@@ -13,51 +13,121 @@ namespace heatproof {
 
 namespace {
 
-template <typename F>
-void for_outputs(const PoolGeometry& g, F&& f) {
-  std::array<std::int64_t, 3> at{};
-  std::int64_t pixel = 0;
-  for (at[0] = 0; at[0] < g.output[0]; ++at[0]) {
-    for (at[1] = 0; at[1] < g.output[1]; ++at[1]) {
-      for (at[2] = 0; at[2] < g.output[2]; ++at[2]) f(at, pixel++);
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+constexpr std::int64_t kChunk = 16;  // channels that stay in registers
+
+/// Rows of single channels: the loop along the row is innermost.
+HEATPROOF_SIMD void forward_rows(const float* x, float* y, const PoolGeometry& g) {
+  const std::int64_t width = g.output[2];
+  for (std::int64_t d = 0; d < g.output[0]; ++d) {
+    for (std::int64_t h = 0; h < g.output[1]; ++h, y += width) {
+      std::fill_n(y, width, kLowest);
+      const Taps zs = taps(g, 0, d);
+      const Taps ys = taps(g, 1, h);
+      for (std::int64_t i = zs.first; i < zs.last; ++i) {
+        for (std::int64_t j = ys.first; j < ys.last; ++j) {
+          const float* row =
+              x + ((zs.origin + i * g.dilation[0]) * g.input[1] + ys.origin + j * g.dilation[1]) * g.input[2];
+          for (std::int64_t k = 0; k < g.kernel[2]; ++k) {
+            const std::int64_t shift = k * g.dilation[2] - g.begin[2];
+            const std::int64_t step = g.stride[2];
+            const std::int64_t first = shift < 0 ? (-shift + step - 1) / step : 0;
+            const std::int64_t room = g.input[2] - shift;
+            const std::int64_t last = std::min(width, room <= 0 ? 0 : (room + step - 1) / step);
+            for (std::int64_t w = first; w < last; ++w) {
+              const float v = row[w * step + shift];
+              y[w] = v > y[w] ? v : y[w];
+            }
+          }
+        }
+      }
     }
   }
 }
 
-HEATPROOF_SIMD void raise(const float* x, float* best, std::int64_t lanes) {
-  for (std::int64_t c = 0; c < lanes; ++c) best[c] = x[c] > best[c] ? x[c] : best[c];
+/// kChunk channels; compiles to registers of whatever width there is.
+using Lanes [[gnu::vector_size(kChunk * sizeof(float))]] = float;
+
+[[gnu::always_inline]] inline void load(Lanes& to, const float* from) { std::memcpy(&to, from, sizeof(to)); }
+[[gnu::always_inline]] inline void store(float* to, const Lanes& from) {
+  std::memcpy(to, &from, sizeof(from));
 }
 
-void forward(const float* x, float* y, const PoolGeometry& g, std::int64_t lanes) {
+HEATPROOF_SIMD void forward_chunk(const float* x, float* y, const PoolGeometry& g, std::int64_t stride) {
+  for_outputs(
+      g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) __attribute__((always_inline)) {
+        Lanes best = Lanes{} + kLowest;
+        for_window(
+            g, at, [&](std::int64_t p) __attribute__((always_inline)) {
+              Lanes values;
+              load(values, x + p * stride);
+              best = values > best ? values : best;
+            });
+        store(y + pixel * stride, best);
+      });
+}
+
+void forward(const float* x, float* y, const PoolGeometry& g, std::int64_t stride, std::int64_t lanes) {
+  if (stride == 1) return forward_rows(x, y, g);
+  std::int64_t c = 0;
+  for (; c + kChunk <= lanes; c += kChunk) forward_chunk(x + c, y + c, g, stride);
+  if (c == lanes) return;
   for_outputs(g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) {
-    float* best = y + pixel * lanes;
-    std::fill_n(best, lanes, -std::numeric_limits<float>::infinity());
-    for_window(g, at, [&](std::int64_t p) { raise(x + p * lanes, best, lanes); });
+    float* best = y + pixel * stride;
+    std::fill(best + c, best + lanes, kLowest);
+    for_window(g, at, [&](std::int64_t p) {
+      for (std::int64_t k = c; k < lanes; ++k) best[k] = std::max(best[k], x[p * stride + k]);
+    });
+  });
+}
+
+/// The maxima, then each one's share of the gradient: the first position that holds the maximum takes it all.
+HEATPROOF_SIMD void scatter_chunk(const float* x, const float* gradient, float* result, const PoolGeometry& g,
+                                  std::int64_t stride) {
+  for_outputs(
+      g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) __attribute__((always_inline)) {
+        Lanes best = Lanes{} + kLowest;
+        for_window(
+            g, at, [&](std::int64_t p) __attribute__((always_inline)) {
+              Lanes values;
+              load(values, x + p * stride);
+              best = values > best ? values : best;
+            });
+        Lanes share;  // what is still to be given away
+        load(share, gradient + pixel * stride);
+        for_window(
+            g, at, [&](std::int64_t p) __attribute__((always_inline)) {
+              Lanes values;
+              Lanes sum;
+              load(values, x + p * stride);
+              load(sum, result + p * stride);
+              const auto here = values == best;
+              sum += here ? share : Lanes{};
+              share = here ? Lanes{} : share;
+              store(result + p * stride, sum);
+            });
+      });
+}
+
+/// The same for one channel.
+void scatter_one(const float* x, const float* gradient, float* result, const PoolGeometry& g,
+                 std::int64_t stride) {
+  for_outputs(g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) {
+    float best = kLowest;
+    std::int64_t where = -1;
+    for_window(g, at, [&](std::int64_t p) {
+      if (x[p * stride] > best || where < 0) best = x[p * stride], where = p;
+    });
+    if (where >= 0) result[where * stride] += gradient[pixel * stride];
   });
 }
 
 void backward(const float* x, const float* gradient, float* result, const PoolGeometry& g,
-              std::int64_t lanes) {
-  std::vector<float> best(static_cast<std::size_t>(lanes));
-  std::vector<std::int64_t> where(static_cast<std::size_t>(lanes));
-  std::fill_n(result, g.pixels_in() * lanes, 0.0F);
-  for_outputs(g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) {
-    std::ranges::fill(best, -std::numeric_limits<float>::infinity());
-    std::ranges::fill(where, -1);
-    for_window(g, at, [&](std::int64_t p) {
-      const float* values = x + p * lanes;
-      for (std::int64_t c = 0; c < lanes; ++c) {
-        const auto k = static_cast<std::size_t>(c);
-        if (values[c] > best[k] || where[k] < 0) {
-          best[k] = values[c];
-          where[k] = p;
-        }
-      }
-    });
-    for (std::int64_t c = 0; c < lanes; ++c) {
-      result[where[static_cast<std::size_t>(c)] * lanes + c] += gradient[pixel * lanes + c];
-    }
-  });
+              std::int64_t stride, std::int64_t lanes) {
+  for (std::int64_t p = 0; p < g.pixels_in(); ++p) std::fill_n(result + p * stride, lanes, 0.0F);
+  std::int64_t c = 0;
+  for (; c + kChunk <= lanes; c += kChunk) scatter_chunk(x + c, gradient + c, result + c, g, stride);
+  for (; c < lanes; ++c) scatter_one(x + c, gradient + c, result + c, g, stride);
 }
 
 void lower_gradient(Lowering& l, NodeId id) {
@@ -76,9 +146,14 @@ void lower_gradient(Lowering& l, NodeId id) {
             const std::int64_t in = g.pixels_in() * p.lanes;
             const std::int64_t out = g.pixels_out() * p.lanes;
             return [=] {
-              parallel_for(p.planes, 1, [&](std::int64_t begin, std::int64_t end) {
-                for (std::int64_t i = begin; i < end; ++i)
-                  backward(values + i * in, from + i * out, target + i * in, g, p.lanes);
+              const PlanePieces pieces(p);
+              parallel_for(pieces.count(), 1, [&](std::int64_t begin, std::int64_t end) {
+                for (std::int64_t i = begin; i < end; ++i) {
+                  pieces.visit(i, [&](std::int64_t plane, std::int64_t first, std::int64_t lanes) {
+                    backward(values + plane * in + first, from + plane * out + first,
+                             target + plane * in + first, g, p.lanes, lanes);
+                  });
+                }
               });
             };
           }});

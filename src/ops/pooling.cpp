@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "base/threads.h"
 
 namespace heatproof {
@@ -78,6 +80,14 @@ Planes planes_of(const Shape& shape, Layout layout) {
   return {shape[0] * ((shape[1] + layout.block - 1) / layout.block), layout.block};
 }
 
+PlanePieces::PlanePieces(Planes p) : planes(p), per_plane(1), lanes(p.lanes) {
+  constexpr std::int64_t kLeast = 16;  // one cache line of channels
+  const std::int64_t wanted = (4 * threads() + p.planes - 1) / std::max<std::int64_t>(p.planes, 1);
+  if (wanted <= 1 || p.lanes <= kLeast) return;
+  lanes = std::max(kLeast, (p.lanes / wanted + kLeast - 1) / kLeast * kLeast);
+  per_plane = (p.lanes + lanes - 1) / lanes;
+}
+
 void emit_pool(Lowering& l, NodeId id, const Operand& x, const Operand& y, const PoolGeometry& g,
                PlaneKernel kernel, bool transpose) {
   const Planes p = planes_of(x.shape, x.layout);
@@ -90,9 +100,13 @@ void emit_pool(Lowering& l, NodeId id, const Operand& x, const Operand& y, const
             const float* source = bind.f32(from);
             float* target = bind.f32(to);
             return [=] {
-              parallel_for(p.planes, 1, [&](std::int64_t begin, std::int64_t end) {
-                for (std::int64_t i = begin; i < end; ++i)
-                  kernel(source + i * in, target + i * out, g, p.lanes);
+              const PlanePieces pieces(p);
+              parallel_for(pieces.count(), 1, [&](std::int64_t begin, std::int64_t end) {
+                for (std::int64_t i = begin; i < end; ++i) {
+                  pieces.visit(i, [&](std::int64_t plane, std::int64_t first, std::int64_t lanes) {
+                    kernel(source + plane * in + first, target + plane * out + first, g, p.lanes, lanes);
+                  });
+                }
               });
             };
           }});

@@ -25,20 +25,44 @@ struct PoolGeometry {
 PoolGeometry pool_geometry(const Attributes& attributes, const Shape& x);
 Shape pool_shape(const PoolGeometry& g, const Shape& x);
 
+/// Positions [first, last) of a window along one axis that lie in the input, for an output position.
+struct Taps {
+  std::int64_t origin, first, last;
+};
+inline Taps taps(const PoolGeometry& g, std::size_t axis, std::int64_t at) {
+  const std::int64_t origin = at * g.stride[axis] - g.begin[axis];
+  const std::int64_t d = g.dilation[axis];
+  const std::int64_t first = origin < 0 ? (-origin + d - 1) / d : 0;
+  const std::int64_t room = g.input[axis] - origin;
+  const std::int64_t last = room <= 0 ? 0 : (room + d - 1) / d;
+  return {origin, first, last < g.kernel[axis] ? last : g.kernel[axis]};
+}
+
 /// Calls f(input pixel) for every position of the window at an output position that lies in the input,
 /// row-major.
 template <typename F>
-void for_window(const PoolGeometry& g, const std::array<std::int64_t, 3>& at, F&& f) {
-  for (std::int64_t i = 0; i < g.kernel[0]; ++i) {
-    const std::int64_t d = at[0] * g.stride[0] - g.begin[0] + i * g.dilation[0];
-    if (d < 0 || d >= g.input[0]) continue;
-    for (std::int64_t j = 0; j < g.kernel[1]; ++j) {
-      const std::int64_t h = at[1] * g.stride[1] - g.begin[1] + j * g.dilation[1];
-      if (h < 0 || h >= g.input[1]) continue;
-      for (std::int64_t k = 0; k < g.kernel[2]; ++k) {
-        const std::int64_t w = at[2] * g.stride[2] - g.begin[2] + k * g.dilation[2];
-        if (w >= 0 && w < g.input[2]) f((d * g.input[1] + h) * g.input[2] + w);
-      }
+[[gnu::always_inline]] inline void for_window(const PoolGeometry& g, const std::array<std::int64_t, 3>& at,
+                                              F f) {
+  const Taps z = taps(g, 0, at[0]);
+  const Taps y = taps(g, 1, at[1]);
+  const Taps x = taps(g, 2, at[2]);
+  for (std::int64_t i = z.first; i < z.last; ++i) {
+    for (std::int64_t j = y.first; j < y.last; ++j) {
+      const std::int64_t row =
+          ((z.origin + i * g.dilation[0]) * g.input[1] + y.origin + j * g.dilation[1]) * g.input[2];
+      for (std::int64_t k = x.first; k < x.last; ++k) f(row + x.origin + k * g.dilation[2]);
+    }
+  }
+}
+
+/// Calls f(position, pixel) for every output position, row-major.
+template <typename F>
+[[gnu::always_inline]] inline void for_outputs(const PoolGeometry& g, F f) {
+  std::array<std::int64_t, 3> at{};
+  std::int64_t pixel = 0;
+  for (at[0] = 0; at[0] < g.output[0]; ++at[0]) {
+    for (at[1] = 0; at[1] < g.output[1]; ++at[1]) {
+      for (at[2] = 0; at[2] < g.output[2]; ++at[2]) f(at, pixel++);
     }
   }
 }
@@ -49,8 +73,26 @@ struct Planes {
 };
 Planes planes_of(const Shape& shape, Layout layout);
 
-/// Emits a step that calls kernel(source, target, plane, geometry, lanes) for every plane, in parallel.
-using PlaneKernel = void (*)(const float* source, float* target, const PoolGeometry& g, std::int64_t lanes);
+/// How a step over planes is cut into equal pieces for threads: pieces of channels where there are few
+/// planes.
+struct PlanePieces {
+  Planes planes;
+  std::int64_t per_plane, lanes;  // pieces of a plane, and channels of each but the last
+
+  explicit PlanePieces(Planes p);
+  std::int64_t count() const { return planes.planes * per_plane; }
+  /// Calls f(plane, first channel, channels).
+  template <typename F>
+  void visit(std::int64_t piece, F&& f) const {
+    const std::int64_t first = piece % per_plane * lanes;
+    f(piece / per_plane, first, first + lanes < planes.lanes ? lanes : planes.lanes - first);
+  }
+};
+
+/// Pools `lanes` channels of one plane whose pixels are `stride` floats apart.
+using PlaneKernel = void (*)(const float* source, float* target, const PoolGeometry& g, std::int64_t stride,
+                             std::int64_t lanes);
+/// Emits a step that calls the kernel for every plane, in parallel.
 void emit_pool(Lowering& l, NodeId id, const Operand& x, const Operand& y, const PoolGeometry& g,
                PlaneKernel kernel, bool transpose);
 

@@ -96,6 +96,7 @@ Session::Session(const GlobalFlags&, const ModelFlags& flags) : model_(Model::lo
     check(preprocessing_);
   }
   Shape shape(std::span<const std::int64_t>(dims.data(), dims.size()));
+  if (!shape.empty()) shape[0] = -1;  // any batch size
   bool open = false;
   for (std::size_t i = 1; i < shape.size(); ++i) {
     if (shape[i] > 0) continue;

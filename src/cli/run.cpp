@@ -39,7 +39,8 @@ void run_named(const GlobalFlags& global, const RunFlags& f) {
       throw UsageError(
           fmt::format("input '{}' was not given; add --input {}=FILE.npy", input.name, input.name));
     wanted.shapes[input.name] = it->second.shape();
-    if (!it->second.shape().empty()) wanted.batch = it->second.shape()[0];
+    if (&input == &model.inputs().front() && !it->second.shape().empty())
+      wanted.batch = it->second.shape()[0];
   }
   const Graph graph = canonicalize(model.specialize(wanted));
   std::vector<Tensor> tensors;

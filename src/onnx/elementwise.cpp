@@ -158,6 +158,10 @@ void add_elementwise_importers(ImporterTable& t) {
     return Values{i.add(kGelu, {i.input(0)}, {{"approximate", i.text("approximate", "none")}})};
   };
   t["Clip"] = clip;
+  t["ThresholdedRelu"] = [](const Importing& i) {
+    const Value x = i.input(0);
+    return Values{x * i.add(kStep, {x - static_cast<float>(i.number("alpha", 1))})};
+  };
   t["PRelu"] = prelu;
   t["Softmax"] = softmax(kSoftmax);
   t["LogSoftmax"] = softmax(kLogSoftmax);

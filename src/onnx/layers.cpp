@@ -180,6 +180,13 @@ Importer reduce(const Operator& op) {
   };
 }
 
+/// ReduceSum of something made from the input.
+Values sum_of(const Importing& i, Value x) {
+  Importing other = i;
+  other.inputs[0] = x;
+  return reduce(kReduceSum)(other);
+}
+
 }  // namespace
 
 void add_layer_importers(ImporterTable& t) {
@@ -196,11 +203,10 @@ void add_layer_importers(ImporterTable& t) {
   t["ReduceMax"] = reduce(kReduceMax);
   t["ReduceMin"] = reduce(kReduceMin);
   t["ReduceProd"] = reduce(kReduceProd);
-  t["ReduceL2"] = [](const Importing& i) {
-    Importing squared = i;
-    squared.inputs[0] = i.input(0) * i.input(0);
-    return Values{i.add(kSqrt, {reduce(kReduceSum)(squared)[0]})};
-  };
+  t["ReduceSumSquare"] = [](const Importing& i) { return sum_of(i, i.input(0) * i.input(0)); };
+  t["ReduceL1"] = [](const Importing& i) { return sum_of(i, abs(i.input(0))); };
+  t["ReduceL2"] = [](const Importing& i) { return Values{i.add(kSqrt, sum_of(i, i.input(0) * i.input(0)))}; };
+  t["ReduceLogSum"] = [](const Importing& i) { return Values{i.add(kLog, sum_of(i, i.input(0)))}; };
 }
 
 }  // namespace heatproof

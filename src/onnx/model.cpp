@@ -136,14 +136,14 @@ class Specializer {
           throw InputError(fmt::format("{}: input '{}' has {} axes, data of shape {} was given", file_,
                                        input.name, input.dims.size(), to_string(given->second)));
         }
-        if (i > 0 && d && *d != given->second[i]) {
+        if (i > 0 && d && given->second[i] > 0 && *d != given->second[i]) {
           throw InputError(fmt::format(
               "{}: input '{}' takes {} along axis {}, data of shape {} was given; use --size or other data",
               file_, input.name, *d, i, to_string(given->second)));
         }
-        d = given->second[i];
+        if (given->second[i] > 0) d = given->second[i];
       }
-      if (i == 0) d = wanted_.batch;
+      if (i == 0 && (given == wanted_.shapes.end() || given->second[0] <= 0)) d = wanted_.batch;
       if (!d) {
         throw InputError(
             fmt::format("{}: axis {} of input '{}' is open; give its size with --size or data of that shape",

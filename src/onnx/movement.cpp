@@ -232,6 +232,32 @@ Values depth_to_space(const Importing& i) {
   return {i.add(kReshape, {moved}, {{"shape", std::vector<std::int64_t>{x[0], c, x[2] * b, x[3] * b}}})};
 }
 
+Values space_to_depth(const Importing& i) {
+  const Shape x = i.shape(0);
+  const std::int64_t b = i.integer("blocksize", 1);
+  if (x.rank() != 4 || b < 1 || x[2] % b != 0 || x[3] % b != 0)
+    throw InputError("blocksize does not fit the image");
+  const Value parts = reshape(i.input(0), {x[0], x[1], x[2] / b, b, x[3] / b, b});
+  const Value moved = transpose(parts, {0, 3, 5, 1, 2, 4});
+  return {i.add(kReshape, {moved},
+                {{"shape", std::vector<std::int64_t>{x[0], x[1] * b * b, x[2] / b, x[3] / b}}})};
+}
+
+Values tile(const Importing& i) {
+  Value x = i.input(0);
+  const auto repeats = i.constant_integers(1);
+  if (static_cast<int>(repeats.size()) != x.shape().rank())
+    throw InputError("repeats needs one number per axis");
+  for (std::size_t axis = 0; axis < repeats.size(); ++axis) {
+    if (repeats[axis] < 1 || repeats[axis] > 100'000)
+      throw UnsupportedError(fmt::format("{} repetitions", repeats[axis]));
+    if (repeats[axis] == 1) continue;
+    const std::vector<Value> copies(static_cast<std::size_t>(repeats[axis]), x);
+    x = i.add(kConcat, copies, {{"axis", static_cast<std::int64_t>(axis)}});
+  }
+  return {x};
+}
+
 }  // namespace
 
 void add_movement_importers(ImporterTable& t) {
@@ -247,6 +273,8 @@ void add_movement_importers(ImporterTable& t) {
   t["Expand"] = expand_to;
   t["Gather"] = gather;
   t["DepthToSpace"] = depth_to_space;
+  t["SpaceToDepth"] = space_to_depth;
+  t["Tile"] = tile;
 }
 
 }  // namespace heatproof

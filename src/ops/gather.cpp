@@ -48,21 +48,29 @@ std::vector<Value> derivative(Value n, Value g) {
   const std::size_t axis = axis_of(n.attributes());
   const Shape& x = n.input(0).shape();
   const Tensor indices = n.input(1).node().constant;
-  if (indices.elements() != 1) {
+  const std::int64_t count = indices.elements();
+  if (count > 1024)
     throw UnsupportedError(
-        fmt::format("node '{}' (Gather): its derivative with more than one index", n.node().name));
+        fmt::format("node '{}' (Gather): its derivative with {} indices", n.node().name, count));
+  Shape picked = x;
+  picked[axis] = count;
+  const Value rows = reshape(g, picked);
+  Value sum;
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::vector<std::int64_t> starts(x.size(), 0);
+    const std::vector<std::int64_t> ones(x.size(), 1);
+    std::vector<std::int64_t> ends(picked.begin(), picked.end());
+    starts[axis] = i;
+    ends[axis] = i + 1;
+    const Value row = g.builder().add(kSlice, {rows}, {{"starts", starts}, {"ends", ends}, {"steps", ones}});
+    const std::int64_t index = indices.data<std::int64_t>()[static_cast<std::size_t>(i)];
+    starts[axis] = index < 0 ? index + x[axis] : index;
+    const Value placed = g.builder().add(
+        kUnslice, {row},
+        {{"shape", std::vector<std::int64_t>(x.begin(), x.end())}, {"starts", starts}, {"steps", ones}});
+    sum = sum ? sum + placed : placed;
   }
-  std::int64_t index = indices.data<std::int64_t>()[0];
-  if (index < 0) index += x[axis];
-  Shape part = x;
-  part[axis] = 1;
-  std::vector<std::int64_t> starts(x.size(), 0);
-  starts[axis] = index;
-  return {g.builder().add(kUnslice, {reshape(g, part)},
-                          {{"shape", std::vector<std::int64_t>(x.begin(), x.end())},
-                           {"starts", starts},
-                           {"steps", std::vector<std::int64_t>(x.size(), 1)}}),
-          {}};
+  return {sum, {}};
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ def main():
         model = at_most_21(case)
         if model is None:
             continue
-        if "training" in case.name or any(v.size == 0 for v in values) or "int64_float32" in case.name:
+        if "training" in case.name or any(v.size == 0 for v in values) or "int64_float32" in case.name or case.name in ("test_identity_opt", "test_identity_sequence"):
             continue
         data = with_constants(model, inputs)
         if not data:

@@ -1,0 +1,159 @@
+#include <gtest/gtest.h>
+
+#include "ops/arithmetic.h"
+#include "ops/conv_geometry.h"
+#include "ops/operators.h"
+#include "support/operators.h"
+
+namespace heatproof {
+
+using namespace testing;
+
+namespace {
+
+using Ints = std::vector<std::int64_t>;
+
+/// A convolution in two dimensions, written as its definition.
+Tensor naive_conv(const Tensor& x, const Tensor& w, std::int64_t stride, std::int64_t pad,
+                  std::int64_t dilation, std::int64_t group) {
+  const Shape& s = x.shape();
+  const Shape& k = w.shape();
+  const auto size = [&](std::size_t i) { return (s[i] + 2 * pad - dilation * (k[i] - 1) - 1) / stride + 1; };
+  Tensor y = Tensor::zeros(DType::f32, {s[0], k[0], size(2), size(3)});
+  const auto at = [](const Tensor& t, std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d) {
+    const Shape& q = t.shape();
+    return static_cast<std::size_t>(((a * q[1] + b) * q[2] + c) * q[3] + d);
+  };
+  const Shape& o = y.shape();
+  for (std::int64_t n = 0; n < o[0]; ++n)
+    for (std::int64_t c = 0; c < o[1]; ++c)
+      for (std::int64_t h = 0; h < o[2]; ++h)
+        for (std::int64_t v = 0; v < o[3]; ++v) {
+          double sum = 0;
+          for (std::int64_t i = 0; i < k[1]; ++i)
+            for (std::int64_t p = 0; p < k[2]; ++p)
+              for (std::int64_t q = 0; q < k[3]; ++q) {
+                const std::int64_t yy = h * stride - pad + p * dilation;
+                const std::int64_t xx = v * stride - pad + q * dilation;
+                if (yy < 0 || yy >= s[2] || xx < 0 || xx >= s[3]) continue;
+                const std::int64_t channel = c / (o[1] / group) * k[1] + i;
+                sum += static_cast<double>(x.data<float>()[at(x, n, channel, yy, xx)]) *
+                       w.data<float>()[at(w, c, i, p, q)];
+              }
+          y.data<float>()[at(y, n, c, h, v)] = static_cast<float>(sum);
+        }
+  return y;
+}
+
+struct Case {
+  Shape x, w;
+  std::int64_t stride, pad, dilation, group;
+};
+
+const std::vector<Case> kCases = {
+    {{1, 3, 9, 9}, {8, 3, 3, 3}, 1, 1, 1, 1},      {{2, 16, 8, 8}, {32, 16, 1, 1}, 1, 0, 1, 1},
+    {{1, 16, 11, 11}, {16, 16, 3, 3}, 2, 1, 1, 1}, {{1, 8, 9, 9}, {8, 1, 3, 3}, 1, 1, 1, 8},
+    {{2, 32, 7, 7}, {32, 1, 3, 3}, 2, 1, 1, 32},   {{1, 6, 10, 10}, {4, 3, 3, 3}, 1, 2, 2, 2},
+    {{1, 3, 17, 17}, {5, 3, 7, 7}, 4, 3, 1, 1},
+};
+
+Attributes attributes_of(const Case& c) {
+  return {{"kernel_shape", Ints{c.w[2], c.w[3]}},
+          {"strides", Ints{c.stride, c.stride}},
+          {"pads", Ints{c.pad, c.pad, c.pad, c.pad}},
+          {"dilations", Ints{c.dilation, c.dilation}},
+          {"group", c.group}};
+}
+
+}  // namespace
+
+TEST(Conv, AgreesWithItsDefinition) {
+  for (const Case& c : kCases) {
+    const Tensor x = random_tensor(c.x, 1);
+    const Tensor w = random_tensor(c.w, 2);
+    const Tensor y = run_graph(
+        [&](Builder& g, const auto& in) {
+          return g.add(kConv, {in[0], g.constant(w)}, attributes_of(c));
+        },
+        {x});
+    expect_close(y, naive_conv(x, w, c.stride, c.pad, c.dilation, c.group), 1e-4, 1e-4);
+  }
+}
+
+TEST(Conv, AdjointAndBiasAreExact) {
+  for (const Case& c : kCases) {
+    check_adjoint(
+        [&](Builder& g, const auto& in) {
+          const Value w = g.constant(random_tensor(c.w, 2));
+          return g.add(kConv, {in[0], w, g.constant(random_tensor({c.w[0]}, 3))}, attributes_of(c));
+        },
+        {c.x});
+  }
+}
+
+TEST(Conv, FusesReluAndResidualWithoutChangingTheResult) {
+  const Shape x{1, 16, 8, 8};
+  const Tensor w = random_tensor({16, 16, 3, 3}, 2);
+  const Attributes a{{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}};
+  const Tensor input = random_tensor(x, 1);
+  const Tensor residual = random_tensor(x, 9);
+  const Tensor fused = run_graph(
+      [&](Builder& g, const auto& in) {
+        return g.add(kRelu, {g.add(kConv, {in[0], g.constant(w)}, a) + in[1]});
+      },
+      {input, residual});
+  Tensor expected = naive_conv(input, w, 1, 1, 1, 1);
+  for (std::size_t i = 0; i < expected.data<float>().size(); ++i)
+    expected.data<float>()[i] = std::max(0.0F, expected.data<float>()[i] + residual.data<float>()[i]);
+  expect_close(fused, expected, 1e-4, 1e-4);
+}
+
+TEST(Conv, ByHand) {
+  // 1 2 3 with kernel (1, -1): 1-2, 2-3.
+  const Tensor y = run_graph(
+      [](Builder& g, const auto& in) {
+        return g.add(kConv, {in[0], g.constant(floats({1, 1, 2}, {1, -1}))}, {{"kernel_shape", Ints{2}}});
+      },
+      {floats({1, 1, 3}, {1, 2, 3})});
+  expect_close(y, floats({1, 1, 2}, {-1, -1}));
+}
+
+TEST(Conv, KernelLargerThanTheInputIsAnError) {
+  Builder g;
+  const Value x = g.input("x", {DType::f32, {1, 1, 2, 2}});
+  const Value w = g.constant(random_tensor({1, 1, 3, 3}, 1));
+  EXPECT_THROW(g.add(kConv, {x, w}, {{"kernel_shape", Ints{3, 3}}}), Error);
+  const Value channels = g.constant(random_tensor({1, 2, 1, 1}, 1));
+  EXPECT_THROW(g.add(kConv, {x, channels}, {{"kernel_shape", Ints{1, 1}}}), Error);
+}
+
+TEST(ConvTranspose, IsTheAdjointOfConv) {
+  for (const Case& c : kCases) {
+    const Tensor x = random_tensor(c.x, 1);
+    const Tensor w = random_tensor(c.w, 2);
+    const Build conv = [&](Builder& g, const auto& in) {
+      return g.add(kConv, {in[0], g.constant(w)}, attributes_of(c));
+    };
+    const Tensor y = run_graph(conv, {x});
+    const Tensor u = random_tensor(y.shape(), 5);
+    const Tensor back = run_graph(
+        [&](Builder& g, const auto& in) { return conv_adjoint(in[0], g.constant(w), attributes_of(c), c.x); },
+        {u});
+    EXPECT_NEAR(dot(y, u), dot(x, back), 1e-3 * (1 + std::abs(dot(y, u))));
+  }
+}
+
+TEST(ConvTranspose, AdjointOfItself) {
+  check_adjoint(
+      [](Builder& g, const auto& in) {
+        return g.add(kConvTranspose,
+                     {in[0], g.constant(random_tensor({6, 4, 3, 3}, 2)), g.constant(random_tensor({4}, 3))},
+                     {{"kernel_shape", Ints{3, 3}},
+                      {"strides", Ints{2, 2}},
+                      {"pads", Ints{1, 1, 1, 1}},
+                      {"output_padding", Ints{1, 1}}});
+      },
+      {{1, 6, 5, 5}});
+}
+
+}  // namespace heatproof

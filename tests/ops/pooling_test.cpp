@@ -1,0 +1,156 @@
+#include "ops/pooling.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "ops/arithmetic.h"
+#include "ops/operators.h"
+#include "support/operators.h"
+
+namespace heatproof {
+
+using namespace testing;
+
+namespace {
+
+using Ints = std::vector<std::int64_t>;
+
+struct Case {
+  Shape x;
+  std::int64_t kernel, stride, pad;
+};
+// Channels that fill registers, that do not, and single ones; planes for one thread and for several.
+const std::vector<Case> kCases = {{{1, 16, 9, 9}, 3, 2, 1},
+                                  {{2, 5, 8, 8}, 2, 2, 0},
+                                  {{1, 1, 12, 12}, 3, 1, 1},
+                                  {{1, 40, 7, 7}, 3, 2, 0},
+                                  {{3, 64, 6, 6}, 5, 1, 2}};
+
+Attributes attributes_of(const Case& c) {
+  return {{"kernel_shape", Ints{c.kernel, c.kernel}},
+          {"strides", Ints{c.stride, c.stride}},
+          {"pads", Ints{c.pad, c.pad, c.pad, c.pad}}};
+}
+
+/// A convolution before brings the input into the layout that convolutions like.
+Value in_conv_layout(Builder& g, Value x) {
+  const std::int64_t c = x.shape()[1];
+  Tensor identity = Tensor::zeros(DType::f32, {c, c, 1, 1});
+  for (std::int64_t i = 0; i < c; ++i) identity.data<float>()[static_cast<std::size_t>(i * c + i)] = 1;
+  return g.add(kConv, {x, g.constant(identity)}, {{"kernel_shape", Ints{1, 1}}});
+}
+
+/// Each window's maximum and where it is first, or its mean.
+template <typename F>
+void for_windows(const Case& c, const Tensor& x, F f) {
+  const PoolGeometry g = pool_geometry(attributes_of(c), c.x);
+  const std::int64_t planes = c.x[0] * c.x[1];
+  for (std::int64_t p = 0; p < planes; ++p) {
+    for (std::int64_t h = 0; h < g.output[1]; ++h) {
+      for (std::int64_t w = 0; w < g.output[2]; ++w) {
+        std::vector<std::size_t> inside;
+        for (std::int64_t i = 0; i < c.kernel; ++i) {
+          for (std::int64_t j = 0; j < c.kernel; ++j) {
+            const std::int64_t y = h * c.stride - c.pad + i;
+            const std::int64_t z = w * c.stride - c.pad + j;
+            if (y >= 0 && y < c.x[2] && z >= 0 && z < c.x[3])
+              inside.push_back(static_cast<std::size_t>((p * c.x[2] + y) * c.x[3] + z));
+          }
+        }
+        f(static_cast<std::size_t>((p * g.output[1] + h) * g.output[2] + w), inside);
+      }
+    }
+  }
+  (void)x;
+}
+
+}  // namespace
+
+TEST(MaxPool, AgreesWithItsDefinitionInEveryLayout) {
+  for (const Case& c : kCases) {
+    const Tensor x = random_tensor(c.x, 4);
+    for (const bool conv : {false, true}) {
+      const Tensor y = run_graph(
+          [&](Builder& g, const auto& in) {
+            return g.add(kMaxPool, {conv ? in_conv_layout(g, in[0]) : in[0]}, attributes_of(c));
+          },
+          {x});
+      Tensor expected = Tensor::zeros(DType::f32, y.shape());
+      for_windows(c, x, [&](std::size_t to, const std::vector<std::size_t>& inside) {
+        float best = -std::numeric_limits<float>::infinity();
+        for (std::size_t i : inside) best = std::max(best, x.data<float>()[i]);
+        expected.data<float>()[to] = best;
+      });
+      expect_close(y, expected, 1e-6);
+    }
+  }
+}
+
+TEST(MaxPool, GradientGoesToTheFirstMaximum) {
+  for (const Case& c : kCases) {
+    // Rounded values make ties.
+    Tensor x = random_tensor(c.x, 4, 0, 4);
+    for (float& v : x.data<float>()) v = std::floor(v);
+    for (const bool conv : {false, true}) {
+      const Tensor gradient = derivative_of(
+          [&](Builder& g, const auto& in) {
+            return g.add(kMaxPool, {conv ? in_conv_layout(g, in[0]) : in[0]}, attributes_of(c));
+          },
+          {x});
+      Tensor expected = Tensor::zeros(DType::f32, c.x);
+      for_windows(c, x, [&](std::size_t, const std::vector<std::size_t>& inside) {
+        std::size_t best = inside[0];
+        for (std::size_t i : inside) {
+          if (x.data<float>()[i] > x.data<float>()[best]) best = i;
+        }
+        expected.data<float>()[best] += 1;
+      });
+      expect_close(gradient, expected, 1e-6);
+    }
+  }
+}
+
+TEST(AveragePool, AdjointInEveryLayout) {
+  for (const Case& c : kCases) {
+    for (const bool conv : {false, true}) {
+      for (const std::int64_t include : {0, 1}) {
+        check_adjoint(
+            [&](Builder& g, const auto& in) {
+              Attributes a = attributes_of(c);
+              a.set("count_include_pad", include);
+              return g.add(kAveragePool, {conv ? in_conv_layout(g, in[0]) : in[0]}, a);
+            },
+            {c.x});
+      }
+    }
+  }
+}
+
+TEST(AveragePool, CountsThePaddingWhenAsked) {
+  const Tensor x = floats({1, 1, 2}, {2, 4});
+  const auto pool = [&](std::int64_t include) {
+    return run_graph(
+        [&](Builder& g, const auto& in) {
+          return g.add(kAveragePool, {in[0]},
+                       {{"kernel_shape", Ints{2}}, {"pads", Ints{1, 1}}, {"count_include_pad", include}});
+        },
+        {x});
+  };
+  expect_close(pool(0), floats({1, 1, 3}, {2, 3, 4}));
+  expect_close(pool(1), floats({1, 1, 3}, {1, 3, 2}));
+}
+
+TEST(Pooling, KernelLargerThanTheInputNamesTheSizes) {
+  Builder g;
+  const Value x = g.input("x", {DType::f32, {1, 1, 2, 2}});
+  try {
+    g.add(kMaxPool, {x}, {{"kernel_shape", Ints{3, 3}}});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("3x3"), std::string::npos) << e.what();
+  }
+}
+
+}  // namespace heatproof

@@ -1,0 +1,45 @@
+#include "support/files.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+
+#include "base/files.h"
+
+namespace heatproof::testing {
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (std::filesystem::temp_directory_path() / "heatproof-test-XXXXXX").string();
+  path_ = ::mkdtemp(name.data());
+}
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::filesystem::path golden(const std::string& name) {
+  return std::filesystem::path(HEATPROOF_SOURCE_DIR) / "tests/goldens" / name;
+}
+std::filesystem::path shapes(const std::string& name) {
+  return std::filesystem::path(HEATPROOF_SOURCE_DIR) / "assets/shapes" / name;
+}
+std::filesystem::path shared_data(const std::string& name) {
+  // Beside the checkout, or beside the folder that holds the checkout.
+  for (const char* up : {"..", "../.."}) {
+    const auto path = std::filesystem::path(HEATPROOF_SOURCE_DIR) / up / "shared/data" / name;
+    if (std::filesystem::exists(path)) return path;
+  }
+  return {};
+}
+
+Outcome heatproof(const std::string& arguments) {
+  const TemporaryFolder folder;
+  const std::string out = folder / "out";
+  const std::string err = folder / "err";
+  const int status =
+      std::system((std::string(HEATPROOF_PROGRAM) + " " + arguments + " >" + out + " 2>" + err).c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(out), read_file(err)};
+}
+
+}  // namespace heatproof::testing

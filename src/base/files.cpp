@@ -16,11 +16,19 @@ namespace heatproof {
 
 namespace {
 
+/// Devices and pipes are written to as they are; a rename would put a file in their place.
+bool is_stream(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error);
+}
+
 class TemporaryFile {
  public:
   explicit TemporaryFile(std::filesystem::path target)
-      : target_(std::move(target)), path_(target_.string() + fmt::format(".{}.tmp", ::getpid())) {
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+      : target_(std::move(target)), done_(is_stream(target_)), direct_(done_) {
+    path_ = direct_ ? target_.string() : target_.string() + fmt::format(".{}.tmp", ::getpid());
+    const int create = direct_ ? 0 : O_CREAT | O_TRUNC;
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | create, 0644);
     if (descriptor_ < 0) fail("cannot create it");
   }
   TemporaryFile(const TemporaryFile&) = delete;
@@ -40,9 +48,10 @@ class TemporaryFile {
   }
 
   void commit() {
-    if (::fsync(descriptor_) != 0 && errno != EINVAL) fail("cannot flush it to disk");
+    if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != ENOTSUP) fail("cannot flush it to disk");
     ::close(descriptor_);
     descriptor_ = -1;
+    if (direct_) return;
     if (::rename(path_.c_str(), target_.c_str()) != 0) fail("cannot rename the finished file");
     done_ = true;
   }
@@ -56,7 +65,8 @@ class TemporaryFile {
   std::filesystem::path target_;
   std::string path_;
   int descriptor_ = -1;
-  bool done_ = false;
+  bool done_;    // nothing is left to be removed
+  bool direct_;  // no file of its own
 };
 
 }  // namespace

@@ -1,0 +1,172 @@
+#include <gtest/gtest.h>
+
+#include <opencv2/imgcodecs.hpp>
+
+#include "base/files.h"
+#include "base/random.h"
+#include "data/input_set.h"
+#include "data/npy.h"
+#include "data/preprocessing.h"
+#include "heatproof/error.h"
+#include "support/files.h"
+#include "support/operators.h"
+
+namespace heatproof {
+
+using namespace testing;
+
+namespace {
+
+class Data : public ::testing::Test {
+ protected:
+  TemporaryFolder folder;
+
+  void write_image(const std::string& name, int height, int width, const cv::Scalar& bgr) {
+    ASSERT_TRUE(cv::imwrite((folder / name).string(), cv::Mat(height, width, CV_8UC3, bgr)));
+  }
+};
+
+}  // namespace
+
+TEST_F(Data, NpyRoundTrip) {
+  const Tensor x = random_tensor({2, 3, 4}, 1);
+  write_file(folder / "x.npy", format_npy(x));
+  expect_equal(read_npy(folder / "x.npy"), x);
+  const Tensor n = integers({3}, {1, -2, 3});
+  expect_equal(parse_npy(format_npy(n), "n"), n);
+}
+
+TEST_F(Data, DamagedNpyNeverCrashes) {
+  const std::string bytes = format_npy(random_tensor({4, 5}, 1));
+  for (std::size_t length = 0; length < bytes.size(); length += 3)
+    EXPECT_THROW(parse_npy(std::string_view(bytes).substr(0, length), "x.npy"), InputError) << length;
+  RandomStream random(3);
+  for (int trial = 0; trial < 500; ++trial) {
+    std::string damaged = bytes;
+    damaged[random.below(128)] = static_cast<char>(random.below(256));
+    try {
+      parse_npy(damaged, "x.npy");
+    } catch (const InputError&) {
+    }
+  }
+}
+
+TEST_F(Data, DamagedNpzNeverCrashes) {
+  const std::string bytes = read_file(golden("metrics.npz"));
+  RandomStream random(3);
+  for (int trial = 0; trial < 100; ++trial) {
+    std::string damaged = bytes;
+    for (int k = 0; k < 5; ++k) damaged[random.below(damaged.size())] = static_cast<char>(random.below(256));
+    if (trial % 3 == 0) damaged.resize(random.below(damaged.size()));
+    write_file(folder / "x.npz", damaged);
+    try {
+      read_npz(folder / "x.npz");
+    } catch (const InputError&) {
+    }
+  }
+}
+
+TEST_F(Data, PhotosAreNormalisedAsDeclared) {
+  write_image("a.png", 4, 6, {10, 20, 30});  // B, G, R
+  Preprocessing p;
+  p.range = 255;
+  p.mean = {1, 2, 3};
+  p.std = {1, 2, 3};
+  const Photo rgb = load_photo(folder / "a.png", p);
+  EXPECT_EQ(rgb.input.shape(), (Shape{1, 3, 4, 6}));
+  EXPECT_FLOAT_EQ(rgb.input.data<float>()[0], 29);
+  EXPECT_FLOAT_EQ(rgb.input.data<float>()[24], 9);
+  EXPECT_FLOAT_EQ(rgb.input.data<float>()[48], 7.0F / 3);
+  EXPECT_EQ(rgb.rgb[0], 30);
+  p.channels = "bgr";
+  EXPECT_FLOAT_EQ(load_photo(folder / "a.png", p).input.data<float>()[0], 9);
+  EXPECT_EQ(p.black(), (std::vector<double>{-1, -1, -1}));
+}
+
+TEST_F(Data, PhotosAreResizedAndCroppedInTheCentre) {
+  write_image("wide.png", 20, 60, {0, 0, 255});
+  Preprocessing p;
+  p.resize = 10;
+  p.height = p.width = 8;
+  const Photo photo = load_photo(folder / "wide.png", p);
+  EXPECT_EQ(photo.input.shape(), (Shape{1, 3, 8, 8}));
+  EXPECT_NEAR(photo.input.data<float>()[0], 1, 1e-6);
+}
+
+TEST_F(Data, AFolderSkipsWhatItCannotReadAndSaysWhy) {
+  write_image("b.png", 8, 8, {1, 2, 3});
+  write_image("a.jpg", 8, 8, {1, 2, 3});
+  write_file(folder / "broken.png", "not an image");
+  write_file(folder / "notes.txt", "no image either");
+  Preprocessing p;
+  const InputSet set = load_inputs(folder.path(), p, {-1, 3, 8, 8});
+  ASSERT_EQ(set.size(), 2);
+  EXPECT_EQ(set.items[0].name, "a.jpg");
+  ASSERT_FALSE(set.skipped.empty());
+  EXPECT_EQ(set.skipped[0].name, "broken.png");
+  EXPECT_NE(set.items[0].hash, "");
+}
+
+TEST_F(Data, NothingToReadIsAnError) {
+  EXPECT_THROW(load_inputs(folder.path(), {}, {-1, 3, 8, 8}), InputError);
+  EXPECT_THROW(load_inputs(folder / "missing", {}, {-1, 3, 8, 8}), InputError);
+  write_file(folder / "empty.png", "");
+  EXPECT_THROW(load_photo(folder / "empty.png", {}), InputError);
+}
+
+TEST_F(Data, ArraysWithNaNAreRefused) {
+  Tensor x = random_tensor({1, 3, 2, 2}, 1);
+  x.data<float>()[5] = NAN;
+  write_file(folder / "x.npy", format_npy(x));
+  try {
+    load_inputs(folder / "x.npy", {}, {-1, 3, 2, 2});
+    FAIL();
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find("finite"), std::string::npos) << e.what();
+  }
+}
+
+TEST_F(Data, MasksFollowTheirPhotos) {
+  write_image("a.png", 8, 8, {1, 2, 3});
+  std::filesystem::create_directories(folder / "masks");
+  cv::Mat mask = cv::Mat::zeros(8, 8, CV_8U);
+  mask.at<std::uint8_t>(2, 3) = 255;
+  ASSERT_TRUE(cv::imwrite((folder / "masks/a.png").string(), mask));
+  InputSet set = load_inputs(folder / "a.png", {}, {-1, 3, 8, 8});
+  load_masks(set, folder / "masks", {});
+  EXPECT_EQ(set.masks.shape(), (Shape{1, 8, 8}));
+  double sum = 0;
+  for (float v : set.masks.data<float>()) sum += v;
+  EXPECT_EQ(sum, 1);
+  EXPECT_EQ(set.masks.data<float>()[19], 1);
+  std::filesystem::remove(folder / "masks/a.png");
+  EXPECT_THROW(load_masks(set, folder / "masks", {}), InputError);
+}
+
+TEST_F(Data, ConfigurationsNameUnknownKeysWithTheirLine) {
+  write_file(folder / "m.toml", "[input]\nsize = 64\nmaen = [1]\n");
+  try {
+    read_model_config(folder / "m.toml");
+    FAIL();
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find("m.toml:3"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("maen"), std::string::npos) << e.what();
+  }
+  for (const char* bad : {"[input]\nsize = \"big\"\n", "[input]\nstd = [0, 1, 1]\n", "[input]\nrange = 7\n",
+                          "[input]\nchannels = \"cmyk\"\n", "[input\n", "[input]\nsize = -3\n"}) {
+    write_file(folder / "m.toml", bad);
+    EXPECT_THROW(read_model_config(folder / "m.toml"), InputError) << bad;
+  }
+}
+
+TEST_F(Data, LabelsAreFoundByNameSynonymAndPart) {
+  write_file(folder / "labels.txt", "0,tench, Tinca tinca\n1,goldfish\n2,great white shark\n");
+  const Labels labels = Labels::read(folder / "labels.txt");
+  EXPECT_EQ(labels.find("goldfish"), 1);
+  EXPECT_EQ(labels.find("Tinca Tinca"), 0);
+  EXPECT_EQ(labels.find("white shark"), 2);
+  EXPECT_THROW(labels.find("unicorn"), UsageError);
+  EXPECT_EQ(labels.name(1), "goldfish");
+}
+
+}  // namespace heatproof

@@ -1,0 +1,95 @@
+#include "engine/program.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "engine/layout.h"
+#include "engine/memory_plan.h"
+#include "heatproof/error.h"
+#include "ops/arithmetic.h"
+#include "ops/operators.h"
+#include "support/operators.h"
+
+namespace heatproof {
+
+using namespace testing;
+
+namespace {
+
+Graph tower(int depth) {
+  Builder g;
+  Value x = g.input("x", {DType::f32, {1, 16, 32, 32}});
+  for (int i = 0; i < depth; ++i) {
+    const Value w = g.constant(random_tensor({16, 16, 3, 3}, static_cast<std::uint64_t>(i), -0.2, 0.2));
+    const std::vector<std::int64_t> pads{1, 1, 1, 1};
+    x = g.add(kRelu,
+              {g.add(kConv, {x, w}, {{"kernel_shape", std::vector<std::int64_t>{3, 3}}, {"pads", pads}})});
+  }
+  g.output("y", x);
+  return g.build();
+}
+
+}  // namespace
+
+TEST(Program, MemoryDoesNotGrowWithDepth) {
+  const std::size_t shallow = compile(tower(4)).arena_bytes();
+  const std::size_t deep = compile(tower(40)).arena_bytes();
+  EXPECT_LE(deep, shallow + shallow / 4);
+}
+
+TEST(Program, IsReentrant) {
+  const Program program = compile(tower(6));
+  const Tensor x = random_tensor({1, 16, 32, 32}, 9);
+  Workspace first(program);
+  const Tensor expected = first.run({x}).at(0);
+  std::vector<Tensor> results(4);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < results.size(); ++i)
+    threads.emplace_back([&, i] { results[i] = Workspace(program).run({x}).at(0); });
+  for (std::thread& t : threads) t.join();
+  for (const Tensor& r : results) expect_close(r, expected, 1e-5);
+}
+
+TEST(Program, RefusesInputsOfAnotherShape) {
+  Workspace workspace(compile(tower(1)));
+  EXPECT_THROW(workspace.run({random_tensor({1, 16, 31, 32}, 1)}), Error);
+  EXPECT_THROW(workspace.run(std::span<const Tensor>{}), Error);
+}
+
+TEST(Program, ComputesConstantsOnceAtCompileTime) {
+  Builder g;
+  const Value x = g.input("x", {DType::f32, {8}});
+  const Value c = g.add(kExp, {g.constant(random_tensor({8}, 1))});
+  g.output("y", x * positive(c * 2.0));
+  EXPECT_EQ(compile(g.build()).steps(), 1U);
+}
+
+TEST(MemoryPlan, BuffersThatAreAliveTogetherDoNotOverlap) {
+  // A chain 0 → 1 → 2 → 3 with 0 read again at the end.
+  std::vector<Buffer> buffers(4);
+  for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].bytes = 1000 * (i + 1);
+  std::vector<Step> steps(3);
+  for (int i = 0; i < 3; ++i) {
+    steps[static_cast<std::size_t>(i)].reads = {i};
+    steps[static_cast<std::size_t>(i)].writes = {i + 1};
+  }
+  steps[2].reads.push_back(0);
+  const MemoryPlan plan = plan_memory(buffers, steps, {0}, {3});
+  const auto overlap = [&](std::size_t a, std::size_t b) {
+    return plan.offsets[a] < plan.offsets[b] + static_cast<std::int64_t>(buffers[b].bytes) &&
+           plan.offsets[b] < plan.offsets[a] + static_cast<std::int64_t>(buffers[a].bytes);
+  };
+  for (const auto& [a, b] : {std::pair{0, 1}, {0, 2}, {0, 3}, {1, 2}, {2, 3}})
+    EXPECT_FALSE(overlap(static_cast<std::size_t>(a), static_cast<std::size_t>(b))) << a << " " << b;
+  EXPECT_LT(plan.arena_bytes, 10'500U);
+}
+
+TEST(Layout, StoresWholeBlocks) {
+  EXPECT_EQ(stored_elements({1, 20, 3, 3}, {.block = 16}), 32 * 9);
+  EXPECT_EQ(stored_elements({1, 20, 3, 3}, {}), 20 * 9);
+  EXPECT_EQ(stored_elements({1, 20, 3, 3}, {.channels_last = true}), 20 * 9);
+  EXPECT_TRUE(padded({1, 20, 3, 3}, {.block = 16}));
+}
+
+}  // namespace heatproof

@@ -1,0 +1,121 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+
+#include "heatproof/error.h"
+#include "report/facts.h"
+#include "report/heatmap.h"
+#include "report/page.h"
+
+namespace heatproof::report {
+
+namespace {
+
+SelectReport sample_report() {
+  SelectReport r;
+  r.model = "net<script>.onnx";
+  r.images = 20;
+  r.objective = "pixel_flipping";
+  r.objective_about = "about";
+  r.ranking.push_back({.recipe = "lrp_zplus", .about = "a", .score = {3, 2.5, 3.5}, .in_best_set = true});
+  r.ranking.push_back(
+      {.recipe = "gradient", .about = "b", .score = {1, 0.5, 1.5}, .p = 0.001, .effect = 1.5});
+  r.ranking.push_back(
+      {.recipe = "random", .about = "c", .score = {0, NAN, NAN}, .p = 0.001, .control = true});
+  for (auto& e : r.ranking) {
+    e.curves = {{"morf", {3, 1, 0}}, {"lerf", {3, 2.9, 0}}};
+    e.diagnostics = {1, NAN};
+  }
+  r.beats_controls = true;
+  r.over_control = {3, 2, 4};
+  r.confirmed_images = 5;
+  r.confirmed = {2.8, 2, 3};
+  r.confirmed_over_control = {2.8, 1, 3};
+  r.diagnostics = {{"conservation", "x", "ratio", "1 is best"}, {"sparseness", "x", "gini", "higher"}};
+  r.agreement_names = {"pixel_flipping", "conservation", "sparseness"};
+  r.agreement = {{1, 0.2, NAN}, {0.2, 1, 0}, {NAN, 0, 1}};
+  r.shown = {{"best", "lrp_zplus"}, {"worst", "random"}};
+  Exhibit x;
+  x.name = "photo & <b>.png";
+  x.label = "cat";
+  x.probability = 0.9;
+  x.photo.height = x.photo.width = 2;
+  x.photo.rgb.assign(12, 100);
+  x.relevance = {{1, -1, 0, 0.5F}, {0, 0, NAN, 1}};
+  x.scores = {3, 0};
+  r.exhibits.push_back(x);
+  r.facts = {{"seed", "0"}};
+  r.skipped = {{"broken.png", "no image"}};
+  r.recipe_toml = "recipe = \"lrp_zplus\"\n";
+  return r;
+}
+
+}  // namespace
+
+TEST(SelectReport, SurvivesStorage) {
+  const SelectReport r = sample_report();
+  EXPECT_EQ(render(from_facts(to_facts(r))), render(r));
+}
+
+TEST(SelectReport, DamagedStorageIsNamed) {
+  auto facts = to_facts(sample_report());
+  facts["report photo 0"].pop_back();
+  EXPECT_THROW(from_facts(facts), InputError);
+  facts.erase("report photo 0");
+  EXPECT_THROW(from_facts(facts), InputError);
+  facts["report"] = "{";
+  EXPECT_THROW(from_facts(facts), InputError);
+  EXPECT_THROW(from_facts({}), InputError);
+}
+
+TEST(SelectReport, IsSelfContainedAndEscapesWhatUsersNamed) {
+  const std::string html = render(sample_report());
+  EXPECT_EQ(html.find("net<script>"), std::string::npos);
+  EXPECT_NE(html.find("net&lt;script&gt;"), std::string::npos);
+  EXPECT_EQ(html.find("<b>.png"), std::string::npos);
+  for (const char* outside : {"src=\"http", "href=\"http", "@import", "<link"})
+    EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+  EXPECT_NE(html.find("data:image/png;base64,"), std::string::npos);
+  EXPECT_NE(html.find("prefers-color-scheme"), std::string::npos);
+}
+
+TEST(Headline, SaysWhatWasFound) {
+  SelectReport r = sample_report();
+  EXPECT_NE(headline(r).find("Use `lrp_zplus`"), std::string::npos);
+  r.beats_controls = false;
+  EXPECT_NE(headline(r).find("No explanation beats the controls"), std::string::npos);
+  r.beats_controls = true;
+  r.images = 1;
+  EXPECT_NE(headline(r).find("no evidence"), std::string::npos);
+}
+
+TEST(Heatmap, WhiteIsZeroRedIsForBlueIsAgainst) {
+  const std::vector<float> relevance{0, 2, -2, NAN};
+  const Picture p = draw_heatmap(relevance, 2, 2);
+  EXPECT_EQ((std::vector<std::uint8_t>(p.rgb.begin(), p.rgb.begin() + 3)),
+            (std::vector<std::uint8_t>{255, 255, 255}));
+  EXPECT_GT(p.rgb[3], p.rgb[5]);
+  EXPECT_GT(p.rgb[8], p.rgb[6]);
+  EXPECT_EQ(p.rgb[9], 128);
+  const Picture big = enlarge(p, 5);
+  EXPECT_EQ(big.height, 6);
+  EXPECT_EQ(big.rgb.size(), 108U);
+  EXPECT_TRUE(encode_png(p).starts_with("\x89PNG"));
+}
+
+TEST(Page, ScriptsCannotBeClosedByData) {
+  Page page("t", "h");
+  page.chart({{"label", "</script><img>"}}, "alt");
+  EXPECT_EQ(page.render().find("</script><img>"), std::string::npos);
+}
+
+TEST(Number, HasSignificantDigits) {
+  EXPECT_EQ(number(0.012345), "0.0123");
+  EXPECT_EQ(number(1234.5), "1234");
+  EXPECT_EQ(number(NAN), "n/a");
+  EXPECT_EQ(number(0), "0");
+}
+
+}  // namespace heatproof::report

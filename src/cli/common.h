@@ -107,5 +107,6 @@ void add_select(CLI::App& app, GlobalFlags& global);
 void add_report(CLI::App& app, GlobalFlags& global);
 void add_bench(CLI::App& app, GlobalFlags& global);
 void add_merge(CLI::App& app, GlobalFlags& global);
+void add_list(CLI::App& app, GlobalFlags& global);
 
 }  // namespace heatproof::cli

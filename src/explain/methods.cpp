@@ -190,12 +190,16 @@ Value edges(const MethodInputs& in, const Parameters&) {
   const Value gray = reduce_sum(x, {1}, true) / channels;
   constexpr float kernel[] = {-1, 0, 1, -2, 0, 2, -1, 0, 1};
   constexpr float turned[] = {-1, -2, -1, 0, 0, 0, 1, 2, 1};
-  const Attributes pads{{"pads", std::vector<std::int64_t>{1, 1, 1, 1}}};
-  const Value dx =
-      g.add(kConv, {gray, g.constant(Tensor::of({1, 1, 3, 3}, std::span<const float>(kernel)))}, pads);
-  const Value dy =
-      g.add(kConv, {gray, g.constant(Tensor::of({1, 1, 3, 3}, std::span<const float>(turned)))}, pads);
-  return expand(g.add(kSqrt, {dx * dx + dy * dy}) / channels, x.shape());
+  const auto sobel = [&](std::span<const float> weights) {
+    return g.add(kConv, {gray, g.constant(Tensor::of({1, 1, 3, 3}, weights))});
+  };
+  // The image's own border is no edge: it gets zero.
+  if (x.shape()[2] < 3 || x.shape()[3] < 3) return abs(x);
+  const Value dx = sobel(kernel);
+  const Value dy = sobel(turned);
+  const Value inside = g.add(kSqrt, {dx * dx + dy * dy}) / channels;
+  const Value framed = g.add(kPad, {inside}, {{"pads", std::vector<std::int64_t>{0, 0, 1, 1, 0, 0, 1, 1}}});
+  return expand(framed, x.shape());
 }
 
 std::vector<Parameter> lrp_parameters(std::vector<Parameter> own) {

@@ -79,7 +79,7 @@ void add_heatmaps(Page& page, const SelectReport& r) {
       "<p class=\"legend\">evidence against<span></span>evidence for the predicted class; each heatmap is "
       "scaled by itself</p>");
   std::string grid = fmt::format(
-      "<div class=\"heatmaps\" style=\"grid-template-columns:repeat({},minmax(0,1fr))\">\n<div "
+      "<div class=\"heatmaps\" style=\"grid-template-columns:repeat({},minmax(var(--cell),1fr))\">\n<div "
       "class=\"column\">input</div>",
       r.shown.size() + 1);
   for (const auto& [role, recipe] : r.shown)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/random.h"
 #include "graph/operator.h"
@@ -86,14 +87,19 @@ std::int64_t Explainer::batch() {
 }
 
 void Explainer::run(const Tensor& inputs, std::span<const std::int64_t> targets,
-                    std::span<const std::uint64_t> ids, Explanation& out) {
+                    std::span<const std::uint64_t> ids, std::int64_t first, std::int64_t total,
+                    Explanation& out) {
   const std::vector<Tensor> results =
       workspace(inputs.shape()[0]).run({inputs, Tensor::of({inputs.shape()[0]}, targets)});
   const auto used = static_cast<std::int64_t>(ids.size());  // the rest of the batch is padding
   std::size_t next = 0;
   const auto append = [&](Tensor& to, const Tensor& from) {
-    const Tensor rows = from.rows(0, used);
-    to = to.defined() ? concatenate(std::vector{to, rows}) : rows.clone();
+    if (!to.defined()) {
+      Shape shape = from.shape();
+      shape[0] = total;
+      to = Tensor::empty(DType::f32, shape);
+    }
+    std::memcpy(to.rows(first, first + used).raw(), from.raw(), from.rows(0, used).bytes());
   };
   append(out.logits, results[next++]);
   for (std::size_t i = 0; i < recipes_.size(); ++i) {
@@ -150,7 +156,7 @@ Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_
     }
     run(part, part_targets,
         std::span(numbers).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
-        out);
+        begin, n, out);
   }
   return out;
 }

@@ -53,8 +53,9 @@ class Explainer {
     std::string node, op, rule;
   };
   Workspace& workspace(std::int64_t batch);
+  /// One batch; its results become rows [first, first + ids.size()) of `total`.
   void run(const Tensor& inputs, std::span<const std::int64_t> targets, std::span<const std::uint64_t> ids,
-           Explanation& out);
+           std::int64_t first, std::int64_t total, Explanation& out);
 
   const Network& network_;
   std::vector<Recipe> recipes_;

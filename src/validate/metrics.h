@@ -6,9 +6,18 @@
 namespace heatproof {
 
 extern const Metric kPixelFlipping;
+extern const Metric kRegionPerturbation, kSelectivity;
+extern const Metric kFaithfulnessCorrelation, kFaithfulnessEstimate;
+extern const Metric kMonotonicity, kMonotonicityCorrelation;
+extern const Metric kInfidelity;
+extern const Metric kRoad;
+extern const Metric kSufficiency;
+extern const Metric kCompleteness, kNonSensitivity;
 extern const Metric kConservation, kPositivity;
 extern const Metric kContinuity;
-extern const Metric kSparseness, kComplexity;
+extern const Metric kMaxSensitivity, kAvgSensitivity, kLocalLipschitzEstimate;
+extern const Metric kSparseness, kComplexity, kEffectiveComplexity;
 extern const Metric kPointingGame, kRelevanceMassAccuracy, kRelevanceRankAccuracy;
+extern const Metric kTopKIntersection, kAttributionLocalisation, kAuc;
 
 }  // namespace heatproof

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "heatproof/error.h"
+#include "validate/features.h"
 #include "validate/imputer.h"
 #include "validate/metrics.h"
 
@@ -84,16 +85,6 @@ double area(const std::vector<double>& curve, const std::vector<std::int64_t>& r
   return sum / static_cast<double>(removed.back());
 }
 
-double value_of(std::span<const float> scores, std::int64_t target, const std::string& kind) {
-  const double own = scores[static_cast<std::size_t>(target)];
-  if (kind != "difference") return own;
-  double best = -INFINITY;
-  for (std::size_t c = 0; c < scores.size(); ++c) {
-    if (static_cast<std::int64_t>(c) != target) best = std::max(best, static_cast<double>(scores[c]));
-  }
-  return own - best;
-}
-
 /// Scores of all steps of all walks, in batches over images and steps. The unperturbed image is known already
 /// for logits.
 void measure(const Evaluation& e, const Grid& g, const std::vector<std::int64_t>& removed,
@@ -120,7 +111,7 @@ void measure(const Evaluation& e, const Grid& g, const std::vector<std::int64_t>
   const auto use = [&](std::int64_t index, std::span<const float> scores) {
     const std::int64_t w = index / steps;
     walks[static_cast<std::size_t>(w)].scores[static_cast<std::size_t>(index % steps)] =
-        value_of(scores, e.targets[static_cast<std::size_t>(w / per_image)], kind);
+        watched(scores, e.targets[static_cast<std::size_t>(w / per_image)], kind);
   };
   e.network.stream(static_cast<std::int64_t>(walks.size()) * steps,
                    kind == "probability" ? ScoreKind::probability : ScoreKind::logit, fill, use);

@@ -12,14 +12,32 @@ const std::vector<const Metric*>& metrics() {
   // One line per metric.
   static const std::vector<const Metric*> all{
       &kPixelFlipping,
+      &kRegionPerturbation,
+      &kSelectivity,
+      &kFaithfulnessCorrelation,
+      &kFaithfulnessEstimate,
+      &kMonotonicity,
+      &kMonotonicityCorrelation,
+      &kInfidelity,
+      &kRoad,
+      &kSufficiency,
+      &kCompleteness,
+      &kNonSensitivity,
       &kConservation,
       &kPositivity,
       &kContinuity,
+      &kMaxSensitivity,
+      &kAvgSensitivity,
+      &kLocalLipschitzEstimate,
       &kSparseness,
       &kComplexity,
+      &kEffectiveComplexity,
       &kPointingGame,
       &kRelevanceMassAccuracy,
       &kRelevanceRankAccuracy,
+      &kTopKIntersection,
+      &kAttributionLocalisation,
+      &kAuc,
   };
   return all;
 }

@@ -57,4 +57,21 @@ const Metric kComplexity = {
         },
 };
 
+const Metric kEffectiveComplexity = {
+    .name = "effective_complexity",
+    .group = Group::complexity,
+    .better = Better::lower,
+    .unit = "pixels",
+    .source = "Nguyen and Martinez 2020",
+    .about = "Pixels whose |relevance|, relative to the largest, is above eps.",
+    .parameters = {{"eps", 1e-5, "what counts as none", 0.0}},
+    .score =
+        [](const Sample& s, const Parameters& p) {
+          const std::vector<double> values = magnitudes(s);
+          const double most = values.empty() ? 0 : *std::ranges::max_element(values);
+          return static_cast<double>(
+              std::ranges::count_if(values, [&](double v) { return v > p.number("eps") * most; }));
+        },
+};
+
 }  // namespace heatproof

@@ -67,6 +67,29 @@ def main():
         arrays["curve " + name] = score(metric, a).astype(np.float32)
     arrays["score sparseness"] = score(quantus.Sparseness(**plain), np.abs(a))
     arrays["score complexity"] = score(quantus.Complexity(**plain), np.abs(a))
+    # Quantus's defaults, but no division by the largest relevance of the whole batch (heatproof's is per sample).
+    faithful = {
+        "faithfulness_estimate:normalise=false": quantus.FaithfulnessEstimate(**plain),
+        "faithfulness_estimate:features_in_step=6,perturb_baseline=mean,normalise=false": quantus.FaithfulnessEstimate(features_in_step=6, perturb_baseline="mean", **plain),
+        "monotonicity:as_quantus=true": quantus.Monotonicity(**plain),
+        "infidelity": quantus.Infidelity(perturb_patch_sizes=[4], n_perturb_samples=1, **plain),
+        "infidelity:patch_size=6": quantus.Infidelity(perturb_patch_sizes=[6], n_perturb_samples=1, **plain),
+        "non_sensitivity:normalise=false": quantus.NonSensitivity(**{**plain, "abs": True}),
+        "sufficiency:normalise=false": quantus.Sufficiency(**{**plain, "abs": True}),
+    }
+    for name, metric in faithful.items():
+        arrays["score " + name] = score(metric, a)
+    for name, metric in {
+        "region_perturbation:patch_size=4,normalise=false": quantus.RegionPerturbation(patch_size=4, **plain),
+        "region_perturbation:patch_size=5,normalise=false": quantus.RegionPerturbation(patch_size=5, **plain),
+        "region_perturbation:patch_size=3,order=lerf,regions_evaluation=5,normalise=false": quantus.RegionPerturbation(patch_size=3, order="lerf", regions_evaluation=5, **plain),
+        "selectivity:patch_size=4,normalise=false": quantus.Selectivity(patch_size=4, **plain),
+    }.items():
+        arrays["curve " + name] = score(metric, a)
+    arrays["score effective_complexity"] = score(quantus.EffectiveComplexity(**{**plain, "abs": True, "normalise": True}), a)
+    arrays["score top_k_intersection:k=20"] = score(quantus.TopKIntersection(k=20, **plain), np.abs(a), s_batch=masks)
+    arrays["score attribution_localisation"] = score(quantus.AttributionLocalisation(**{**plain, "abs": True}), np.abs(a), s_batch=masks)
+    arrays["score auc"] = score(quantus.AUC(**plain), np.abs(a), s_batch=masks)
     arrays["score pointing_game"] = score(quantus.PointingGame(**plain), np.abs(a), s_batch=masks)
     arrays["score relevance_mass_accuracy"] = score(quantus.RelevanceMassAccuracy(**plain), np.abs(a), s_batch=masks)
     arrays["score relevance_rank_accuracy"] = score(quantus.RelevanceRankAccuracy(**plain), np.abs(a), s_batch=masks)

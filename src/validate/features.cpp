@@ -1,0 +1,149 @@
+#include "validate/features.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "heatproof/error.h"
+
+namespace heatproof {
+
+namespace {
+
+std::span<const float> sample_row(const Tensor& t, std::int64_t i) {
+  const auto size = static_cast<std::size_t>(t.elements() / t.shape()[0]);
+  return t.data<float>().subspan(static_cast<std::size_t>(i) * size, size);
+}
+
+/// Ranks from 1; equal values share the mean of theirs.
+std::vector<double> ranks(std::span<const double> values) {
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+  std::vector<double> rank(values.size());
+  for (std::size_t k = 0; k < order.size();) {
+    std::size_t end = k;
+    while (end < order.size() && values[order[end]] == values[order[k]]) ++end;
+    for (std::size_t j = k; j < end; ++j) rank[order[j]] = 0.5 * static_cast<double>(k + end + 1);
+    k = end;
+  }
+  return rank;
+}
+
+}  // namespace
+
+Parameter absolute_parameter(bool otherwise) { return {"abs", otherwise, "use |relevance|"}; }
+Parameter normalise_parameter() { return {"normalise", true, "divide relevance by its largest magnitude"}; }
+Parameter features_in_step_parameter() {
+  return {"features_in_step", std::int64_t{1}, "features removed together", 1, 1e9};
+}
+Parameter perturb_baseline_parameter(const std::string& otherwise) {
+  return {"perturb_baseline", otherwise,
+          "what removed features become: black (the image's minimum), white (maximum), mean, uniform, or a "
+          "number"};
+}
+Parameter watched_score_parameter() {
+  return {"score", std::string("logit"), "what is watched", {}, {}, {"logit", "probability", "difference"}};
+}
+
+std::vector<double> attributions_of(const Evaluation& e, std::int64_t i, const Parameters& p) {
+  const auto row = sample_row(e.relevance, i);
+  std::vector<double> a(row.begin(), row.end());
+  double most = 0;
+  for (double& v : a) {
+    most = std::max(most, std::fabs(v));
+    if (p.flag("abs")) v = std::fabs(v);
+  }
+  if (p.flag("normalise") && most > 0) {
+    for (double& v : a) v /= most;
+  }
+  return a;
+}
+
+std::vector<float> baseline_of(const Evaluation& e, std::int64_t i, const std::string& name,
+                               std::int64_t copy) {
+  const auto x = sample_row(e.inputs, i);
+  if (name == "uniform") {
+    RandomStream random = e.random(fmt::format("baseline {}", copy), i);
+    std::vector<float> values(x.size());
+    for (float& v : values) v = static_cast<float>(random.uniform());
+    return values;
+  }
+  double value = 0;
+  if (name == "black") {
+    value = *std::ranges::min_element(x);
+  } else if (name == "white") {
+    value = *std::ranges::max_element(x);
+  } else if (name == "mean") {
+    value = std::accumulate(x.begin(), x.end(), 0.0) / static_cast<double>(x.size());
+  } else {
+    char* end = nullptr;
+    value = std::strtod(name.c_str(), &end);
+    if (name.empty() || *end != '\0' || !std::isfinite(value))
+      throw UsageError(fmt::format("perturb_baseline={}: use black, white, mean, uniform or a number", name));
+  }
+  return std::vector<float>(x.size(), static_cast<float>(value));
+}
+
+std::vector<std::size_t> descending(std::span<const double> values) {
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return values[a] > values[b]; });
+  return order;
+}
+
+double pearson(std::span<const double> a, std::span<const double> b) {
+  const auto n = static_cast<double>(a.size());
+  const double mean_a = std::accumulate(a.begin(), a.end(), 0.0) / n;
+  const double mean_b = std::accumulate(b.begin(), b.end(), 0.0) / n;
+  double ab = 0;
+  double aa = 0;
+  double bb = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    ab += (a[i] - mean_a) * (b[i] - mean_b);
+    aa += (a[i] - mean_a) * (a[i] - mean_a);
+    bb += (b[i] - mean_b) * (b[i] - mean_b);
+  }
+  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : std::numeric_limits<double>::quiet_NaN();
+}
+
+double spearman(std::span<const double> a, std::span<const double> b) { return pearson(ranks(a), ranks(b)); }
+
+double watched(std::span<const float> scores, std::int64_t target, const std::string& kind) {
+  const double own = scores[static_cast<std::size_t>(target)];
+  if (kind != "difference") return own;
+  double best = -std::numeric_limits<double>::infinity();
+  for (std::size_t c = 0; c < scores.size(); ++c) {
+    if (static_cast<std::int64_t>(c) != target) best = std::max(best, static_cast<double>(scores[c]));
+  }
+  return own - best;
+}
+
+std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64_t copies,
+                                                 const std::string& kind, const Edit& edit) {
+  std::vector<std::vector<double>> result(static_cast<std::size_t>(e.size()),
+                                          std::vector<double>(static_cast<std::size_t>(copies)));
+  const auto fill = [&](std::int64_t index, std::span<float> x) {
+    std::ranges::copy(sample_row(e.inputs, index / copies), x.begin());
+    edit(index / copies, index % copies, x);
+  };
+  const auto use = [&](std::int64_t index, std::span<const float> scores) {
+    const auto i = static_cast<std::size_t>(index / copies);
+    result[i][static_cast<std::size_t>(index % copies)] = watched(scores, e.targets[i], kind);
+  };
+  e.network.stream(e.size() * copies, kind == "probability" ? ScoreKind::probability : ScoreKind::logit, fill,
+                   use);
+  return result;
+}
+
+std::vector<double> scores_of_inputs(const Evaluation& e, const std::string& kind) {
+  std::vector<double> scores;
+  for (const auto& row : scores_of_edits(e, 1, kind, [](std::int64_t, std::int64_t, std::span<float>) {}))
+    scores.push_back(row[0]);
+  return scores;
+}
+
+}  // namespace heatproof

@@ -1,0 +1,148 @@
+// Patches removed one after the other, with Quantus's definitions of patches and baselines. (pixel_flipping
+// is our own.)
+#include <algorithm>
+#include <cmath>
+
+#include "validate/features.h"
+#include "validate/metrics.h"
+
+namespace heatproof {
+
+namespace {
+
+/// A grid of square patches; the image is centred on it when its size is no multiple.
+struct Patches {
+  std::int64_t channels, height, width, side, rows, cols, top, left;
+
+  Patches(const Shape& x, std::int64_t patch_size)
+      : channels(x.rank() >= 3 ? x[1] : 1),
+        height(x.rank() == 4 ? x[2] : 1),
+        width(x.elements() / (x[0] * channels * height)),
+        side(patch_size) {
+    rows = (height + side - 1) / side;
+    cols = (width + side - 1) / side;
+    if (height == 1) rows = 1;
+    top = height == 1 ? 0 : (rows * side - height) / 2;
+    left = (cols * side - width) / 2;
+  }
+  std::int64_t count() const { return rows * cols; }
+
+  template <typename F>
+  void for_features(std::int64_t patch, F f) const {
+    const std::int64_t y0 = std::max<std::int64_t>(0, patch / cols * side - top);
+    const std::int64_t y1 = height == 1 ? 1 : std::min(height, (patch / cols + 1) * side - top);
+    const std::int64_t x0 = std::max<std::int64_t>(0, patch % cols * side - left);
+    const std::int64_t x1 = std::min(width, (patch % cols + 1) * side - left);
+    for (std::int64_t c = 0; c < channels; ++c) {
+      for (std::int64_t y = y0; y < y1; ++y) {
+        for (std::int64_t x = x0; x < x1; ++x) f(static_cast<std::size_t>((c * height + y) * width + x));
+      }
+    }
+  }
+};
+
+std::vector<std::vector<std::int64_t>> orders_of(const Evaluation& e, const Patches& g, const Parameters& p,
+                                                 const std::string& order) {
+  std::vector<std::vector<std::int64_t>> orders;
+  for (std::int64_t i = 0; i < e.size(); ++i) {
+    if (order == "random") {
+      orders.push_back(e.random("region_perturbation", i).permutation(g.count()));
+      continue;
+    }
+    const auto relevance = attributions_of(e, i, p);
+    std::vector<double> sums(static_cast<std::size_t>(g.count()));
+    for (std::int64_t k = 0; k < g.count(); ++k)
+      g.for_features(k, [&](std::size_t f) { sums[static_cast<std::size_t>(k)] += relevance[f]; });
+    if (order == "lerf") {
+      for (double& s : sums) s = -s;
+    }
+    orders.emplace_back();
+    for (std::size_t k : descending(sums)) orders.back().push_back(static_cast<std::int64_t>(k));
+  }
+  return orders;
+}
+
+/// Scores after 1, 2, … patches are gone.
+std::vector<std::vector<double>> walk(const Evaluation& e, const Patches& g, const Parameters& p,
+                                      const std::string& order, std::int64_t steps) {
+  const auto orders = orders_of(e, g, p, order);
+  std::vector<std::vector<float>> baselines;
+  for (std::int64_t i = 0; i < e.size(); ++i)
+    baselines.push_back(baseline_of(e, i, p.text("perturb_baseline")));
+  return scores_of_edits(e, steps, p.text("score"), [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+    const auto at = static_cast<std::size_t>(i);
+    for (std::int64_t s = 0; s <= k; ++s)
+      g.for_features(orders[at][static_cast<std::size_t>(s)],
+                     [&](std::size_t f) { x[f] = baselines[at][f]; });
+  });
+}
+
+Scores region_perturbation(const Evaluation& e, const Parameters& p) {
+  const Patches g(e.inputs.shape(), p.integer("patch_size"));
+  const std::int64_t steps = std::min(p.integer("regions_evaluation"), g.count());
+  const auto after = walk(e, g, p, p.text("order"), steps);
+  const auto before = scores_of_inputs(e, p.text("score"));
+  Scores result;
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    std::vector<double> falls;
+    double sum = 0;
+    for (double score : after[i]) {
+      falls.push_back(before[i] - score);
+      sum += falls.back();
+    }
+    result.values.push_back(sum / static_cast<double>(steps + 1));
+    result.curves["fall"].push_back(std::move(falls));
+  }
+  return result;
+}
+
+Scores selectivity(const Evaluation& e, const Parameters& p) {
+  const Patches g(e.inputs.shape(), p.integer("patch_size"));
+  const auto after = walk(e, g, p, "morf", g.count());
+  Scores result;
+  for (const auto& curve : after) {
+    double area = 0;
+    for (std::size_t k = 1; k < curve.size(); ++k) area += 0.5 * (curve[k] + curve[k - 1]);
+    result.values.push_back(area / static_cast<double>(std::max<std::size_t>(1, curve.size() - 1)));
+    result.curves["score"].push_back(curve);
+  }
+  return result;
+}
+
+const Parameter kPatchSize{"patch_size", std::int64_t{8}, "side of the patches in pixels", 1, 4096};
+
+}  // namespace
+
+const Metric kRegionPerturbation = {
+    .name = "region_perturbation",
+    .group = Group::faithfulness,
+    .better = Better::higher,
+    .unit = "score of the target",
+    .source = "Samek et al. 2017",
+    .about = "AOPC: mean fall of the score over 0, 1, … removed patches. Curve: the falls after each patch.",
+    .parameters =
+        {kPatchSize,
+         {"order", std::string("morf"), "which patches go first", {}, {}, {"morf", "lerf", "random"}},
+         {"regions_evaluation", std::int64_t{100}, "patches to remove", 1, 1e6},
+         perturb_baseline_parameter("black"),
+         watched_score_parameter(),
+         absolute_parameter(false),
+         normalise_parameter()},
+    .score_all = region_perturbation,
+    .direction =
+        [](const Parameters& p) { return p.text("order") == "lerf" ? Better::lower : Better::higher; },
+};
+
+const Metric kSelectivity = {
+    .name = "selectivity",
+    .group = Group::faithfulness,
+    .better = Better::lower,
+    .unit = "score of the target",
+    .source = "Montavon et al. 2018",
+    .about = "Mean height of the curve of scores while all patches are removed, most relevant first.",
+    .parameters = {kPatchSize, perturb_baseline_parameter("black"), watched_score_parameter(),
+                   absolute_parameter(false), normalise_parameter()},
+    .score_all = selectivity,
+};
+
+}  // namespace heatproof

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "cli/common.h"
+#include "explain/equivalents.h"
 #include "heatproof/error.h"
 #include "select/space.h"
 #include "validate/metric.h"
@@ -16,7 +17,7 @@ namespace {
 struct CheckFlags {
   ModelFlags model;
   std::string input, recipe, target = "auto";
-  std::vector<std::string> metrics{"conservation", "positivity", "continuity"};
+  std::vector<std::string> metrics;  // empty: the axioms
 };
 
 struct Axiom {
@@ -51,10 +52,10 @@ double mean_of(const std::vector<double>& values) {
 
 void print_text(const Recipe& recipe, const std::vector<Axiom>& axioms, const std::vector<LedgerLine>& ledger,
                 std::size_t samples) {
-  fmt::print("{} on {} sample{}\n\n{:<40} {:>12} {:>12} {:>12}  {}\n", recipe.text, samples,
+  fmt::print("{} on {} sample{}\n\n{:<52} {:>12} {:>12} {:>12}  {}\n", recipe.text, samples,
              samples == 1 ? "" : "s", "axiom", "mean", "least", "most", "ideal");
   for (const Axiom& a : axioms)
-    fmt::print("{:<40} {:>12.5g} {:>12.5g} {:>12.5g}  {}\n", a.metric.text, a.mean, a.low, a.high,
+    fmt::print("{:<52} {:>12.5g} {:>12.5g} {:>12.5g}  {}\n", a.metric.text, a.mean, a.low, a.high,
                to_string(a.metric.better()));
   if (ledger.empty()) {
     fmt::print("\nNo layer-by-layer sums: {} does not propagate relevance.\n", recipe.method->name);
@@ -84,12 +85,18 @@ void check_command(const GlobalFlags& global, const CheckFlags& f) {
       .explain = [&](const Tensor& x, auto t, auto ids) { return explainer.explain(x, t, ids).relevance[0]; },
       .seed = global.seed,
       .ids = sample_ids(set)};
+  e.explain_on = explain_on(recipe, session.explain_options(global.seed));
   e.targets = session.targets(f.target, e.logits);
   const Explanation explanation = bookkeeper.explain(e.inputs, e.targets, e.ids);
   e.relevance = explanation.relevance[0];
   e.heatmap = pool_channels(e.relevance, pool_of(recipe));
   std::vector<Axiom> axioms;
   for (const std::string& text : f.metrics) axioms.push_back(measure(text, e));
+  if (f.metrics.empty()) {
+    for (const char* text : {"conservation", "positivity", "continuity"}) axioms.push_back(measure(text, e));
+    for (const Equivalent& rewrite : equivalents())
+      axioms.push_back(measure("implementation_invariance:rewrite=" + rewrite.name, e));
+  }
   const auto& ledger = explanation.ledger[0];
   if (!global.json) {
     if (!global.quiet) print_text(recipe, axioms, ledger, set.items.size());

@@ -12,7 +12,6 @@
 #include "base/files.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
-#include "validate/metric.h"
 
 namespace heatproof::cli {
 
@@ -172,6 +171,12 @@ ExplainOptions Session::explain_options(std::uint64_t seed) const {
 std::string Session::context_hash() const {
   return sha256(fmt::format("{} {} {} {}", model_.hash(), network_->options().output_name,
                             fmt::join(black(), ","), fmt::join(white(), ",")));
+}
+
+ExplainOn explain_on(const Recipe& recipe, const ExplainOptions& options) {
+  return [recipe, options](const Network& network, const Tensor& x, auto targets, auto ids) {
+    return Explainer(network, {recipe}, options).explain(x, targets, ids).relevance[0];
+  };
 }
 
 std::vector<std::uint64_t> sample_ids(const InputSet& set) {

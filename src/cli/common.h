@@ -11,6 +11,7 @@
 #include "explain/explainer.h"
 #include "explain/network.h"
 #include "onnx/model.h"
+#include "validate/metric.h"
 
 namespace heatproof::cli {
 
@@ -72,6 +73,9 @@ class Session {
   std::unique_ptr<Network> network_;
   bool has_box_ = false;
 };
+
+/// Explains with a recipe on other networks.
+ExplainOn explain_on(const Recipe& recipe, const ExplainOptions& options);
 
 /// Numbers of the samples in random streams.
 std::vector<std::uint64_t> sample_ids(const InputSet& set);

@@ -63,6 +63,7 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
     e.explain = [&](const Tensor& x, auto targets, auto ids) {
       return explainer->explain(x, targets, ids).relevance[0];
     };
+    e.explain_on = explain_on(recipe, session.explain_options(global.seed));
     e.relevance = e.explain(e.inputs, e.targets, e.ids);
   } else {
     e.relevance = read_attributions(f.attributions, set.inputs.shape());

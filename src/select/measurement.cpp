@@ -82,6 +82,9 @@ void Measurement::run(std::span<const std::size_t> images, const std::vector<std
     e.explain = [this, recipe = r](const Tensor& x, auto targets, auto ids) {
       return moved(recipe, x, targets, ids);
     };
+    e.explain_on = [this, recipe = r](const Network& network, const Tensor& x, auto targets, auto ids) {
+      return Explainer(network, {recipes_[recipe]}, data_.explain).explain(x, targets, ids).relevance[0];
+    };
     store(images, r, *metric, evaluate(*metric, e));
     done();
   }

@@ -53,7 +53,7 @@ std::map<std::string, std::vector<double>> unpack(std::string_view bytes) {
     std::vector<double> values(number());
     if (values.size() * sizeof(double) > bytes.size())
       throw InputError("results: a curve is damaged; delete the file and run again");
-    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(double));
+    if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(double));
     bytes.remove_prefix(values.size() * sizeof(double));
     curves[name] = std::move(values);
   }

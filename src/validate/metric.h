@@ -31,6 +31,10 @@ std::string to_string(Better better);
 using Reexplain =
     std::function<Tensor(const Tensor&, std::span<const std::int64_t>, std::span<const std::uint64_t>)>;
 
+/// The same on another network (rewritten, randomised).
+using ExplainOn = std::function<Tensor(const Network&, const Tensor&, std::span<const std::int64_t>,
+                                       std::span<const std::uint64_t>)>;
+
 /// All samples of one evaluation.
 struct Evaluation {
   const Network& network;
@@ -41,7 +45,8 @@ struct Evaluation {
   Tensor logits;                     // [N, classes]
   Tensor masks;                      // [N, H, W]; undefined where none were given
   std::vector<double> black, white;  // network values of black and white, per channel; empty when unknown
-  Reexplain explain;                 // empty where attributions came from a file
+  Reexplain explain = {};            // empty where attributions came from a file
+  ExplainOn explain_on = {};         // likewise
   std::uint64_t seed = 0;
   std::vector<std::uint64_t> ids;  // sample numbers, for random streams
 

@@ -13,6 +13,8 @@ extern const Metric kInfidelity;
 extern const Metric kRoad;
 extern const Metric kSufficiency;
 extern const Metric kCompleteness, kNonSensitivity;
+extern const Metric kImplementationInvariance;
+extern const Metric kMprt;
 extern const Metric kConservation, kPositivity;
 extern const Metric kContinuity;
 extern const Metric kMaxSensitivity, kAvgSensitivity, kLocalLipschitzEstimate;

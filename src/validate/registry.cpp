@@ -25,6 +25,8 @@ const std::vector<const Metric*>& metrics() {
       &kNonSensitivity,
       &kConservation,
       &kPositivity,
+      &kImplementationInvariance,
+      &kMprt,
       &kContinuity,
       &kMaxSensitivity,
       &kAvgSensitivity,

@@ -1,0 +1,374 @@
+#include "explain/equivalents.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "base/random.h"
+#include "base/spec.h"
+#include "engine/program.h"
+#include "graph/builder.h"
+#include "graph/operator.h"
+#include "heatproof/error.h"
+#include "ops/arithmetic.h"
+#include "ops/conv_geometry.h"
+#include "ops/operators.h"
+#include "ops/pooling.h"
+
+namespace heatproof {
+
+namespace {
+
+/// New inputs of a node by position, where they differ.
+using NewConstants = std::map<std::pair<NodeId, std::size_t>, Tensor>;
+/// Emits something else for a node; an invalid Value keeps it.
+using Emit = std::function<Value(Builder&, const Node&, const std::vector<Value>& inputs)>;
+/// A constant in place of a node; an invalid Value keeps it.
+using Replace = std::function<Value(Builder&, NodeId)>;
+
+/// Copies a graph with other constants and other nodes.
+Graph copy(const Graph& graph, const NewConstants& constants, const Emit& emit, const Replace& replace = {}) {
+  Builder g;
+  std::vector<Value> values;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (node.op == &kInput) {
+      values.push_back(g.input(node.name, node.type));
+      continue;
+    }
+    if (const Value other = replace ? replace(g, id) : Value{}) {
+      values.push_back(other);
+      continue;
+    }
+    if (node.op == &kConstant) {
+      values.push_back(g.constant(node.constant, node.name));
+      continue;
+    }
+    std::vector<Value> inputs;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const auto it = constants.find({id, i});
+      if (it != constants.end())
+        inputs.push_back(g.constant(it->second));
+      else
+        inputs.push_back(node.inputs[i] == kNone ? Value{}
+                                                 : values[static_cast<std::size_t>(node.inputs[i])]);
+    }
+    Value value = emit ? emit(g, node, inputs) : Value{};
+    if (!value) value = g.add(*node.op, inputs, node.attributes, node.name);
+    values.push_back(value);
+  }
+  for (const Output& output : graph.outputs())
+    g.output(output.name, values[static_cast<std::size_t>(output.id)]);
+  return g.build();
+}
+
+/// The graph with every value that depends on no input as a constant (folded BatchNorms leave products of
+/// constants).
+Graph materialize(const Graph& graph) {
+  std::vector<Value> copies;
+  std::vector<NodeId> wanted;
+  Builder g;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    bool known = node.op != &kInput;
+    std::vector<Value> inputs;
+    for (NodeId input : node.inputs) {
+      inputs.push_back(input == kNone ? Value{} : copies[static_cast<std::size_t>(input)]);
+      known = known && (input == kNone || inputs.back());
+    }
+    copies.push_back(!known                  ? Value{}
+                     : node.op == &kConstant ? g.constant(node.constant)
+                                             : g.add(*node.op, inputs, node.attributes));
+    if (!known || node.op == &kConstant || node.op == &kFill || node.type.dtype != DType::f32) continue;
+    g.output(std::to_string(id), copies.back());
+    wanted.push_back(id);
+  }
+  if (wanted.empty()) return graph;
+  const std::vector<Tensor> results = Workspace(compile(g.build())).run(std::span<const Tensor>{});
+  std::map<NodeId, Tensor> known;
+  for (std::size_t k = 0; k < wanted.size(); ++k) known[wanted[k]] = results[k].clone();
+  return copy(graph, {}, {}, [&](Builder& b, NodeId id) {
+    const auto it = known.find(id);
+    return it == known.end() ? Value{} : b.constant(it->second, graph.node(id).name);
+  });
+}
+
+bool is_layer(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  if (node.op != &kConv && node.op != &kLinear) return false;
+  return graph.node(node.inputs[1]).op == &kConstant &&
+         (node.inputs.size() < 3 || node.inputs[2] == kNone || graph.node(node.inputs[2]).op == &kConstant);
+}
+
+bool grouped(const Node& node) { return node.op == &kConv && node.attributes.integer("group", 1) != 1; }
+
+/// Two layers with nothing but ReLU and pooling between them.
+struct Pair {
+  NodeId first, second;
+};
+
+std::vector<Pair> hidden_pairs(const Graph& graph) {
+  const auto users = graph.users();
+  const auto sole = [&](NodeId id) {
+    const auto& list = users[static_cast<std::size_t>(id)];
+    const bool output = std::ranges::any_of(graph.outputs(), [&](const Output& o) { return o.id == id; });
+    return list.size() == 1 && !output ? list[0] : kNone;
+  };
+  std::vector<Pair> pairs;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    if (!is_layer(graph, id) || grouped(graph.node(id))) continue;
+    NodeId next = sole(id);
+    bool relu = false;
+    while (next != kNone &&
+           (graph.node(next).op == &kRelu ||
+            (relu && (graph.node(next).op == &kMaxPool || graph.node(next).op == &kAveragePool)))) {
+      relu = true;
+      next = sole(next);
+    }
+    if (relu && next != kNone && is_layer(graph, next) && !grouped(graph.node(next)))
+      pairs.push_back({id, next});
+  }
+  return pairs;
+}
+
+const Tensor& weights_of(const Graph& graph, NodeId layer) {
+  return graph.node(graph.node(layer).inputs[1]).constant;
+}
+
+/// A weight tensor whose axis 0 (outgoing) or 1 (incoming) is rebuilt: entry k of the result is entry from[k]
+/// times scale[k].
+Tensor pick(const Tensor& w, int axis, const std::vector<std::int64_t>& from,
+            const std::vector<float>& scale) {
+  Shape shape = w.shape();
+  const std::int64_t outer = axis == 0 ? 1 : shape[0];
+  const std::int64_t length = shape[static_cast<std::size_t>(axis)];
+  const std::int64_t inner = w.elements() / (outer * length);
+  shape[static_cast<std::size_t>(axis)] = static_cast<std::int64_t>(from.size());
+  Tensor result = Tensor::empty(DType::f32, shape);
+  float* to = result.data<float>().data();
+  for (std::int64_t o = 0; o < outer; ++o) {
+    for (std::size_t k = 0; k < from.size(); ++k) {
+      const float* source = w.data<float>().data() + (o * length + from[k]) * inner;
+      for (std::int64_t i = 0; i < inner; ++i) *to++ = source[i] * scale[k];
+    }
+  }
+  return result;
+}
+
+/// Rebuilds the hidden channels between every pair of layers: channel k becomes old channel from[k] times
+/// scale[k], and counts `share` of it in the next layer.
+Graph rebuild_channels(
+    const Graph& canonical,
+    const std::function<void(std::int64_t channels, RandomStream&, std::vector<std::int64_t>& from,
+                             std::vector<float>& scale, float& share)>& plan) {
+  const Graph graph = materialize(canonical);
+  NewConstants constants;
+  // A layer may be the second of one pair and the first of the next.
+  const auto current = [&](NodeId layer, std::size_t input) {
+    const auto it = constants.find({layer, input});
+    return it != constants.end() ? it->second : graph.node(graph.node(layer).inputs[input]).constant;
+  };
+  for (const Pair& pair : hidden_pairs(graph)) {
+    RandomStream random(0, {"equivalent"}, static_cast<std::uint64_t>(pair.first));
+    std::vector<std::int64_t> from;
+    std::vector<float> scale;
+    float share = 1;
+    plan(weights_of(graph, pair.first).shape()[0], random, from, scale, share);
+    const Node& first = graph.node(pair.first);
+    constants[{pair.first, 1}] = pick(current(pair.first, 1), 0, from, scale);
+    if (first.inputs.size() > 2 && first.inputs[2] != kNone)
+      constants[{pair.first, 2}] = pick(current(pair.first, 2), 0, from, scale);
+    std::vector<float> back;
+    for (float s : scale) back.push_back(share / s);
+    constants[{pair.second, 1}] = pick(current(pair.second, 1), 1, from, back);
+  }
+  return copy(graph, constants, {});
+}
+
+Graph split_neurons(const Graph& graph) {
+  return rebuild_channels(graph, [](std::int64_t n, RandomStream&, auto& from, auto& scale, float& share) {
+    for (std::int64_t k = 0; k < 2 * n; ++k) from.push_back(k % n);
+    scale.assign(from.size(), 1);
+    share = 0.5F;
+  });
+}
+
+Graph permute_channels(const Graph& graph) {
+  return rebuild_channels(graph, [](std::int64_t n, RandomStream& random, auto& from, auto& scale, float&) {
+    from = random.permutation(n);
+    scale.assign(from.size(), 1);
+  });
+}
+
+Graph rescale(const Graph& graph) {
+  return rebuild_channels(graph, [](std::int64_t n, RandomStream& random, auto& from, auto& scale, float&) {
+    for (std::int64_t k = 0; k < n; ++k) {
+      from.push_back(k);
+      scale.push_back(static_cast<float>(std::exp2(random.uniform(-2, 2))));
+    }
+  });
+}
+
+/// y = relu(y) − relu(−y) after every layer.
+Graph insert_identities(const Graph& graph) {
+  return copy(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
+    if (node.op != &kConv && node.op != &kLinear) return {};
+    const Value y = g.add(*node.op, inputs, node.attributes, node.name);
+    return g.add(kRelu, {y}) - g.add(kRelu, {-y});
+  });
+}
+
+/// Convolutions with a frame of zero taps around their kernel.
+Graph enlarge_kernels(const Graph& graph) {
+  return copy(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
+    if (node.op != &kConv || !inputs[1].constant()) return {};
+    const ConvGeometry c = conv_geometry(node.attributes, inputs[1].shape());
+    const auto spatial = static_cast<std::size_t>(c.spatial());
+    std::vector<std::int64_t> frame(2 * (spatial + 2), 0);
+    std::vector<std::int64_t> pads;
+    std::vector<std::int64_t> kernel;
+    for (std::size_t i = 0; i < spatial; ++i) {
+      frame[2 + i] = frame[spatial + 4 + i] = 1;
+      pads.push_back(c.pads_begin[i] + c.dilations[i]);
+      kernel.push_back(c.kernel[i] + 2);
+    }
+    for (std::size_t i = 0; i < spatial; ++i) pads.push_back(c.pads_end[i] + c.dilations[i]);
+    Attributes attributes = node.attributes;
+    attributes.set("pads", pads);
+    attributes.set("kernel_shape", kernel);
+    std::vector<Value> other = inputs;
+    other[1] = g.add(kPad, {inputs[1]}, {{"pads", frame}, {"value", 0.0}});
+    return g.add(kConv, other, attributes, node.name);
+  });
+}
+
+/// Convolutions divided by a number per channel, with a BatchNormalization that multiplies it back.
+Graph unfold_batch_norm(const Graph& graph) {
+  return copy(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
+    if (node.op != &kConv || !inputs[1].constant()) return {};
+    const std::int64_t channels = inputs[1].shape()[0];
+    RandomStream random(0, {"unfold"}, static_cast<std::uint64_t>(channels));
+    std::vector<float> up;
+    std::vector<float> down;
+    for (std::int64_t k = 0; k < channels; ++k) {
+      up.push_back(static_cast<float>(std::exp2(random.uniform(-1, 1))));
+      down.push_back(1 / up.back());
+    }
+    Shape along(inputs[1].shape().size(), 1);
+    along[0] = channels;
+    const Value factor = g.constant(Tensor::of({channels}, std::span<const float>(down)));
+    std::vector<Value> other = inputs;
+    other[1] = inputs[1] * reshape(factor, along);
+    if (other.size() > 2 && other[2]) other[2] = inputs[2] * factor;
+    const Value y = g.add(kConv, other, node.attributes, node.name);
+    return g.add(kBatchNormalization, {y, g.constant(Tensor::of({channels}, std::span<const float>(up))),
+                                       g.constant(Tensor::zeros(DType::f32, {channels}))});
+  });
+}
+
+/// Max pooling over values that are not negative, as maxima of two made from ReLUs.
+template <typename Maximum>
+Graph expand_max_pools(const Graph& graph, Maximum maximum) {
+  return copy(graph, {}, [&](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
+    if (node.op != &kMaxPool || inputs[0].shape().rank() != 4 || inputs[0].sign() != Sign::non_negative)
+      return {};
+    const Shape& x = inputs[0].shape();
+    const PoolGeometry p = pool_geometry(node.attributes, x);
+    if (p.dilation != std::array<std::int64_t, 3>{1, 1, 1}) return {};
+    const auto reach = [&](std::size_t i) { return (p.output[i] - 1) * p.stride[i] + p.kernel[i]; };
+    const auto end = [&](std::size_t i) {
+      return std::max<std::int64_t>(0, reach(i) - p.input[i] - p.begin[i]);
+    };
+    const Value padded =
+        g.add(kPad, {inputs[0]},
+              {{"pads", std::vector<std::int64_t>{0, 0, p.begin[1], p.begin[2], 0, 0, end(1), end(2)}},
+               {"value", 0.0}});
+    Value most;
+    for (std::int64_t i = 0; i < p.kernel[1]; ++i) {
+      for (std::int64_t j = 0; j < p.kernel[2]; ++j) {
+        const Value part =
+            g.add(kSlice, {padded},
+                  {{"starts", std::vector<std::int64_t>{0, 0, i, j}},
+                   {"ends", std::vector<std::int64_t>{x[0], x[1], i + (p.output[1] - 1) * p.stride[1] + 1,
+                                                      j + (p.output[2] - 1) * p.stride[2] + 1}},
+                   {"steps", std::vector<std::int64_t>{1, 1, p.stride[1], p.stride[2]}}});
+        most = most ? maximum(g, most, part) : part;
+      }
+    }
+    return most;
+  });
+}
+
+Graph max_by_difference(const Graph& graph) {
+  return expand_max_pools(graph, [](Builder& g, Value a, Value b) { return a + g.add(kRelu, {b - a}); });
+}
+
+Graph max_by_halves(const Graph& graph) {
+  return expand_max_pools(graph, [](Builder& g, Value a, Value b) {
+    return 0.5 * g.add(kRelu, {a - b}) + 0.5 * g.add(kRelu, {b - a}) + 0.5 * g.add(kRelu, {a + b});
+  });
+}
+
+}  // namespace
+
+const std::vector<Equivalent>& equivalents() {
+  static const std::vector<Equivalent> all = {
+      {"split", "every hidden neuron as two with half of its outgoing weight", split_neurons},
+      {"rescale", "every hidden neuron times c > 0, its outgoing weights divided by c", rescale},
+      {"permute", "hidden channels in another order", permute_channels},
+      {"identity", "relu(y) - relu(-y) after every layer", insert_identities},
+      {"zero_taps", "convolutions with a frame of zeros around their kernel", enlarge_kernels},
+      {"unfold_batch_norm", "a BatchNormalization taken out of every convolution", unfold_batch_norm},
+      {"max_difference", "max pooling as a + relu(b - a)", max_by_difference},
+      {"max_halves", "max pooling as (relu(a - b) + relu(b - a) + relu(a + b)) / 2", max_by_halves},
+  };
+  return all;
+}
+
+const Equivalent& find_equivalent(const std::string& name) {
+  std::vector<std::string> known;
+  for (const Equivalent& e : equivalents()) {
+    if (e.name == name) return e;
+    known.push_back(e.name);
+  }
+  throw UsageError(fmt::format("unknown rewrite '{}'; did you mean '{}'?", name, nearest(name, known)));
+}
+
+std::vector<std::string> weight_layers(const Graph& canonical) {
+  const Graph graph = materialize(canonical);
+  std::vector<std::string> names;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    if (is_layer(graph, id)) names.push_back(graph.node(id).name);
+  }
+  return names;
+}
+
+Graph randomize_layers(const Graph& canonical, std::size_t first, std::size_t last, std::uint64_t seed) {
+  const Graph graph = materialize(canonical);
+  NewConstants constants;
+  std::size_t layer = 0;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    if (!is_layer(graph, id)) continue;
+    const std::size_t k = layer++;
+    if (k < first || k >= last) continue;
+    const Node& node = graph.node(id);
+    Tensor w = weights_of(graph, id).clone();
+    double mean = 0;
+    double squares = 0;
+    for (float v : w.data<float>()) mean += v, squares += static_cast<double>(v) * v;
+    const auto n = static_cast<double>(w.elements());
+    mean /= n;
+    const double deviation = std::sqrt(std::max(0.0, squares / n - mean * mean));
+    RandomStream random(seed, {"randomize"}, k);
+    for (float& v : w.data<float>()) v = static_cast<float>(mean + deviation * random.normal());
+    constants[{id, 1}] = w;
+    if (node.inputs.size() > 2 && node.inputs[2] != kNone)
+      constants[{id, 2}] = Tensor::zeros(DType::f32, graph.node(node.inputs[2]).type.shape);
+  }
+  return copy(graph, constants, {});
+}
+
+}  // namespace heatproof

@@ -1,0 +1,97 @@
+// Implementation invariance: networks that compute the same function should get the same explanation.
+// Sundararajan et al. 2017.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "explain/equivalents.h"
+#include "heatproof/error.h"
+#include "validate/metrics.h"
+
+namespace heatproof {
+
+namespace {
+
+/// Largest difference of the logits of two networks, relative to the largest logit.
+double difference(const Tensor& a, const Tensor& b) {
+  double most = 0;
+  double size = 1e-30;
+  for (std::size_t i = 0; i < a.data<float>().size(); ++i) {
+    most = std::max(most, std::fabs(static_cast<double>(a.data<float>()[i]) - b.data<float>()[i]));
+    size = std::max(size, std::fabs(static_cast<double>(a.data<float>()[i])));
+  }
+  return most / size;
+}
+
+double dissimilarity(std::span<const float> a, std::span<const float> b, const std::string& measure) {
+  double ab = 0;
+  double aa = 0;
+  double bb = 0;
+  double gap = 0;
+  double most = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double x = a[i];
+    const double y = b[i];
+    ab += x * y;
+    aa += x * x;
+    bb += y * y;
+    gap = std::max(gap, std::fabs(x - y));
+    most = std::max(most, std::fabs(x));
+  }
+  if (measure == "max") return most > 0 ? gap / most : gap > 0 ? INFINITY : 0;
+  return aa > 0 && bb > 0 ? std::max(0.0, 1 - ab / std::sqrt(aa * bb)) : aa == bb ? 0 : 1;
+}
+
+Scores score(const Evaluation& e, const Parameters& p) {
+  const Equivalent& rewrite = find_equivalent(p.text("rewrite"));
+  const Network other([&](std::int64_t batch) { return rewrite.rewrite(e.network.graph(batch)); },
+                      e.network.options());
+  const double error = difference(e.logits, other.predict(e.inputs));
+  if (!(error < 1e-3)) {
+    throw Error(
+        fmt::format("implementation_invariance: the network rewritten by '{}' differs by {:.2g} of the "
+                    "largest logit; its numbers "
+                    "are too fragile to compare explanations",
+                    rewrite.name, error));
+  }
+  const Tensor relevance = e.explain_on(other, e.inputs, e.targets, e.ids);
+  Scores s;
+  const auto size = static_cast<std::size_t>(e.inputs.elements() / e.size());
+  for (std::size_t i = 0; i < static_cast<std::size_t>(e.size()); ++i) {
+    s.values.push_back(dissimilarity(e.relevance.data<float>().subspan(i * size, size),
+                                     relevance.data<float>().subspan(i * size, size), p.text("measure")));
+  }
+  return s;
+}
+
+std::vector<std::string> rewrite_names() {
+  std::vector<std::string> names;
+  for (const Equivalent& e : equivalents()) names.push_back(e.name);
+  return names;
+}
+
+}  // namespace
+
+const Metric kImplementationInvariance = {
+    .name = "implementation_invariance",
+    .group = Group::axiom,
+    .better = Better::lower,
+    .unit = "dissimilarity",
+    .source = "Sundararajan et al. 2017",
+    .about =
+        "How much the explanation changes when the network is written in another way that computes the same "
+        "function.",
+    .parameters =
+        {{"rewrite", std::string("split"), "how the network is written anew", {}, {}, rewrite_names()},
+         {"measure",
+          std::string("cosine"),
+          "1 - cosine, or the largest difference relative to the largest relevance",
+          {},
+          {},
+          {"cosine", "max"}}},
+    .needs_explainer = true,
+    .score_all = score,
+};
+
+}  // namespace heatproof

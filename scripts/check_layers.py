@@ -4,7 +4,7 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "graph", "engine", "ops", "onnx", "explain", "data", "validate", "store", "select", "report", "cli"]
+LAYERS = ["base", "graph", "engine", "ops", "onnx", "explain", "data", "validate", "store", "select", "report", "demo", "cli"]
 FORBIDDEN = {  # beyond the order above (DESIGN: "must not know of")
     "data": {"graph", "engine", "ops", "onnx", "explain"},
     "report": {"graph", "engine", "ops", "onnx", "explain", "validate", "select", "store"},

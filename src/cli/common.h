@@ -112,5 +112,6 @@ void add_report(CLI::App& app, GlobalFlags& global);
 void add_bench(CLI::App& app, GlobalFlags& global);
 void add_merge(CLI::App& app, GlobalFlags& global);
 void add_list(CLI::App& app, GlobalFlags& global);
+void add_demo(CLI::App& app, GlobalFlags& global);
 
 }  // namespace heatproof::cli

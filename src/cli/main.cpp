@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   cli::add_bench(app, global);
   cli::add_merge(app, global);
   cli::add_list(app, global);
+  cli::add_demo(app, global);
   global.command = cli::command_line(argc, argv);
   try {
     app.parse(argc, argv);

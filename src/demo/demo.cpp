@@ -1,0 +1,58 @@
+#include "demo/demo.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/spec.h"
+#include "heatproof/error.h"
+
+namespace heatproof::demo {
+
+const std::vector<const Demo*>& demos() {
+  // One line per demonstration.
+  static const std::vector<const Demo*> all{
+      &kConservationDemo, &kDepthDemo, &kInvarianceDemo, &kBlindspotDemo, &kSelectionDemo,
+  };
+  return all;
+}
+
+const Demo& find_demo(const std::string& name) {
+  std::vector<std::string> known;
+  for (const Demo* demo : demos()) {
+    if (demo->name == name) return *demo;
+    known.push_back(demo->name);
+  }
+  const std::string near = nearest(name, known);
+  throw UsageError(fmt::format("unknown demo '{}'{}; known are {}", name,
+                               near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near),
+                               fmt::join(known, ", ")));
+}
+
+report::Page start_page(const Demo& demo, const std::string& outcome, bool holds) {
+  report::Page page("heatproof demo: " + demo.name, outcome, !holds);
+  page.section("The claim");
+  page.text(fmt::format("{} ({})", demo.claim, demo.source));
+  return page;
+}
+
+void add_figures(report::Page& page, const std::vector<Figure>& figures) {
+  std::vector<std::vector<std::string>> rows;
+  for (const Figure& f : figures)
+    rows.push_back({report::escape(f.name), report::number(f.measured, 6), report::number(f.expected, 6),
+                    f.holds() ? "yes" : "no"});
+  page.table({"figure", "measured", "expected", "holds"}, rows, {false, true, true, false});
+}
+
+nlohmann::json to_json(const std::vector<Figure>& figures) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Figure& f : figures)
+    list.push_back(
+        {{"name", f.name}, {"measured", f.measured}, {"expected", f.expected}, {"holds", f.holds()}});
+  return list;
+}
+
+bool all_hold(const std::vector<Figure>& figures) { return std::ranges::all_of(figures, &Figure::holds); }
+
+}  // namespace heatproof::demo

@@ -1,0 +1,52 @@
+// Demonstrations: each measures one claim about explanations, and says whether it came out.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "report/page.h"
+
+namespace heatproof::demo {
+
+struct Options {
+  std::filesystem::path assets;  // the folder with the shipped networks and images
+  std::uint64_t seed = 0;
+};
+
+/// One number against what theory says of it.
+struct Figure {
+  std::string name;
+  double measured, expected, tolerance;
+  bool holds() const { return measured >= expected - tolerance && measured <= expected + tolerance; }
+};
+
+struct Result {
+  std::string outcome;  // one sentence
+  bool holds = false;   // whether the claim came out
+  report::Page page;
+  nlohmann::json numbers;
+};
+
+/// All that a demonstration is.
+struct Demo {
+  std::string name, claim, source;
+  Result (*run)(const Options&);
+};
+
+const std::vector<const Demo*>& demos();
+/// Throws UsageError naming the nearest.
+const Demo& find_demo(const std::string& name);
+
+/// A page that starts with the outcome and the claim.
+report::Page start_page(const Demo& demo, const std::string& outcome, bool holds);
+/// A table of figures: name, measured, expected.
+void add_figures(report::Page& page, const std::vector<Figure>& figures);
+nlohmann::json to_json(const std::vector<Figure>& figures);
+bool all_hold(const std::vector<Figure>& figures);
+
+// One file each.
+extern const Demo kConservationDemo, kDepthDemo, kInvarianceDemo, kBlindspotDemo, kSelectionDemo;
+
+}  // namespace heatproof::demo

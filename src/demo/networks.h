@@ -1,0 +1,40 @@
+// Networks that demonstrations look at.
+#pragma once
+
+#include "data/input_set.h"
+#include "demo/demo.h"
+#include "explain/explainer.h"
+#include "explain/network.h"
+
+namespace heatproof::demo {
+
+/// max(x1, x2) for x1, x2 ≥ 0 as ½·relu(x1 − x2) + ½·relu(x2 − x1) + ½·relu(x1 + x2).
+Network max_by_halves();
+/// max(x1, x2) as relu(x1) + relu(x2 − x1).
+Network max_by_difference();
+/// `depth` ReLU layers of `width` neurons with He-initialised weights and small biases (none when `biased` is
+/// false), then one linear output.
+Network random_relu_network(std::int64_t depth, std::int64_t width, bool biased, std::uint64_t seed);
+
+/// `depth` ReLU layers as batch normalisation makes them: random weights, and biases and scales so that on
+/// typical inputs every neuron's preactivation has mean 0 and its ReLU mean square 1;
+/// then one linear output.
+Network normalised_relu_network(std::int64_t depth, std::int64_t width, std::uint64_t seed);
+
+/// The shipped network with its images and predictions.
+struct Shapes {
+  Network network;
+  InputSet set;
+  Tensor logits;
+  std::vector<std::int64_t> targets;
+  ExplainOptions options;
+  std::vector<double> black, white;
+};
+Shapes load_shapes(const Options& options, std::int64_t images = 0);
+
+/// Relevance of several recipes for given inputs and targets.
+std::vector<Tensor> explain(const Network& network, const std::vector<std::string>& recipes,
+                            const Tensor& inputs, const std::vector<std::int64_t>& targets,
+                            const ExplainOptions& options = {});
+
+}  // namespace heatproof::demo

@@ -84,7 +84,10 @@ std::vector<std::int64_t> dims_of(const ModelInput& input) {
 
 }  // namespace
 
-Session::Session(const GlobalFlags&, const ModelFlags& flags) : model_(Model::load(flags.model)) {
+Session::Session(const GlobalFlags& global, const ModelFlags& flags, bool silent)
+    : model_(Model::load(flags.model)),
+      predicting_(std::make_shared<Progress>("predict", silent || global.quiet)),
+      explaining_(std::make_shared<Progress>("explain", silent || global.quiet)) {
   preprocessing_ = preprocessing_of(flags, has_box_);
   if (preprocessing_.labels) labels_ = Labels::read(*preprocessing_.labels);
   const std::vector<std::int64_t> dims = dims_of(model_.inputs().front());
@@ -112,6 +115,7 @@ Session::Session(const GlobalFlags&, const ModelFlags& flags) : model_(Model::lo
   if (!open && !shape.empty()) wanted.shapes[model_.inputs().front().name] = shape;
   NetworkOptions options{
       .output_name = flags.output_name, .memory = parse_bytes(flags.memory), .batch = flags.batch};
+  options.progress = [p = predicting_](std::int64_t done, std::int64_t total) { p->set(done, total); };
   network_ = std::make_unique<Network>(
       [model = model_, wanted](std::int64_t batch) {
         Specialization s = wanted;
@@ -161,6 +165,7 @@ ExplainOptions Session::explain_options(std::uint64_t seed) const {
   ExplainOptions o;
   o.seed = seed;
   o.batch = network_->options().batch;
+  o.progress = [p = explaining_](std::int64_t done, std::int64_t total) { p->set(done, total); };
   if (has_box_) {
     o.low = preprocessing_.black();
     o.high = preprocessing_.white();
@@ -220,6 +225,10 @@ Progress::~Progress() {
 }
 void Progress::set(std::int64_t done, std::int64_t total) {
   if (!show_ || total <= 0) return;
+  if (done >= total) {  // what comes next may print a line
+    fmt::print(stderr, "\r\033[K");
+    return;
+  }
   const auto filled = static_cast<std::size_t>(30 * std::min(done, total) / total);
   fmt::print(stderr, "\r{} [{}{}] {}/{}", what_, std::string(filled, '#'), std::string(30 - filled, '.'),
              done, total);

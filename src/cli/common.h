@@ -43,10 +43,23 @@ struct ModelFlags {
 void add_global_flags(CLI::App& app, GlobalFlags& flags);
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool model_required = true);
 
+/// Progress on a terminal's stderr; silent elsewhere.
+class Progress {
+ public:
+  Progress(std::string what, bool quiet);
+  ~Progress();
+  void set(std::int64_t done, std::int64_t total);
+
+ private:
+  std::string what_;
+  bool show_;
+};
+
 /// A loaded model with everything that the flags and MODEL.toml say of it.
 class Session {
  public:
-  Session(const GlobalFlags& global, const ModelFlags& flags);
+  /// silent: no progress of its own.
+  Session(const GlobalFlags& global, const ModelFlags& flags, bool silent = false);
 
   const Model& model() const { return model_; }
   const Network& network() const { return *network_; }
@@ -72,6 +85,7 @@ class Session {
   Labels labels_;
   std::unique_ptr<Network> network_;
   bool has_box_ = false;
+  std::shared_ptr<Progress> predicting_, explaining_;
 };
 
 /// Explains with a recipe on other networks.
@@ -85,18 +99,6 @@ double parse_duration(const std::string& text);
 
 /// Bytes of "512M", "2G" or a plain number. Throws UsageError.
 std::size_t parse_bytes(const std::string& text);
-
-/// Progress on a terminal's stderr; silent elsewhere.
-class Progress {
- public:
-  Progress(std::string what, bool quiet);
-  ~Progress();
-  void set(std::int64_t done, std::int64_t total);
-
- private:
-  std::string what_;
-  bool show_;
-};
 
 /// Prints one JSON document to stdout; NaN and infinities become null.
 void print_json(const nlohmann::json& json);

@@ -117,7 +117,7 @@ void select_command(const GlobalFlags& global, SelectFlags f) {
   for (const std::string& text : f.recipes) {
     for (Recipe& recipe : expand_recipes(text)) recipes.push_back(std::move(recipe));
   }
-  const Session session(global, f.model);
+  const Session session(global, f.model, true);  // select has a bar of its own
   InputSet set = session.load(f.input);
   if (!f.masks.empty()) load_masks(set, f.masks, session.preprocessing());
   for (const SkippedFile& skipped : set.skipped) {

@@ -157,6 +157,7 @@ Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_
     run(part, part_targets,
         std::span(numbers).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
         begin, n, out);
+    if (options_.progress) options_.progress(end, n);
   }
   return out;
 }

@@ -19,6 +19,7 @@ struct ExplainOptions {
   std::uint64_t seed = 0;         // of `random`
   bool ledger = false;            // report relevance sums of every layer
   std::int64_t batch = 0;         // 0: chosen from the network's memory option
+  OnProgress progress = {};       // of explanations of many inputs
 };
 
 /// Relevance that entered and left one node, per sample.

@@ -111,6 +111,7 @@ void Network::stream(std::int64_t count, ScoreKind kind,
     for (std::int64_t i = 0; i < n; ++i)
       use(done + i, scores.data<float>().subspan(static_cast<std::size_t>(i) * row, row));
     done += n;
+    if (options_.progress) options_.progress(done, count);
   }
 }
 

@@ -12,10 +12,14 @@
 
 namespace heatproof {
 
+/// Called while long work goes on: done, in all.
+using OnProgress = std::function<void(std::int64_t, std::int64_t)>;
+
 struct NetworkOptions {
   std::string output_name;                    // empty: the first output
   std::size_t memory = std::size_t{2} << 30;  // bytes of working memory that one program may take
   std::int64_t batch = 0;                     // 0: chosen from memory and the size of the input
+  OnProgress progress = {};                   // of predictions of many inputs
 };
 
 /// What a prediction is measured as.

@@ -219,7 +219,7 @@ Value canonical_max(Value node, const std::vector<bool>&) {
   return {};
 }
 
-/// x · sigmoid(x) is SiLU, x · hardsigmoid(x) is HardSwish.
+/// x · sigmoid(x) is SiLU, x · hardsigmoid(x) is HardSwish; GELU is a longer product.
 Value canonical_mul(Value node, const std::vector<bool>&) {
   for (std::size_t i = 0; i < 2; ++i) {
     const Value gate = node.input(i);
@@ -229,7 +229,7 @@ Value canonical_mul(Value node, const std::vector<bool>&) {
     if (gate.is(kHardSigmoid) && standard)
       return node.builder().add(kHardSwish, {gate.input(0)}, {}, node.node().name);
   }
-  return {};
+  return recognise_gelu(node);
 }
 
 }  // namespace

@@ -250,8 +250,8 @@ void lower_conv(Lowering& l, NodeId id) {
   if (fusion.result != id) l.mark_fused(id);
 }
 
-/// Adds one number per channel in place.
-void emit_bias(Lowering& l, const Operand& y, const Operand& bias) {
+/// y = x + one number per channel.
+void emit_bias(Lowering& l, BufferId x, const Operand& y, const Operand& bias) {
   const std::int64_t block = y.layout.block;
   const std::int64_t channels = y.shape[1];
   const std::int64_t blocks = y.layout.channels_last ? 1 : (channels + block - 1) / block;
@@ -259,24 +259,28 @@ void emit_bias(Lowering& l, const Operand& y, const Operand& bias) {
   std::int64_t spatial = 1;
   for (int i = 2; i < y.shape.rank(); ++i) spatial *= y.shape[static_cast<std::size_t>(i)];
   l.emit({.name = "Bias",
-          .reads = {y.buffer, bias.buffer},
+          .reads = {x, bias.buffer},
           .writes = {y.buffer},
-          .bind = [=, n = y.shape[0], to = y.buffer, from = bias.buffer](const Binding& bind) -> Action {
-            float* values = bind.f32(to);
-            const float* b = bind.f32(from);
+          .bind = [=, n = y.shape[0], to = y.buffer, b = bias.buffer](const Binding& bind) -> Action {
+            const float* source = bind.f32(x);
+            const float* shift = bind.f32(b);
+            float* target = bind.f32(to);
             return [=] {
               parallel_for(n * blocks, 1, [=](std::int64_t first, std::int64_t last) {
                 for (std::int64_t i = first; i < last; ++i) {
                   const std::int64_t channel = i % blocks * lanes;
                   const std::int64_t used = std::min(lanes, channels - channel);
-                  float* row = values + i * spatial * lanes;
-                  for (std::int64_t s = 0; s < spatial; ++s) {
-                    for (std::int64_t c = 0; c < used; ++c) row[s * lanes + c] += b[channel + c];
+                  for (std::int64_t s = i * spatial; s < (i + 1) * spatial; ++s) {
+                    for (std::int64_t c = 0; c < used; ++c)
+                      target[s * lanes + c] = source[s * lanes + c] + shift[channel + c];
+                    for (std::int64_t c = used; c < lanes; ++c) target[s * lanes + c] = 0;
                   }
                 }
               });
             };
-          }});
+          },
+          .replaceable = {x},
+          .replaced_by = y.buffer});
 }
 
 void lower_conv_transpose(Lowering& l, NodeId id) {
@@ -305,14 +309,18 @@ void lower_conv_transpose(Lowering& l, NodeId id) {
   }
   const Operand x = l.operand(l.input(id, 0), *source);
   const Packed packed = l.pack(weights, w, pd.weights_desc());
+  const bool biased = l.input(id, 2) != kNone;
   const Operand result = l.result(id, *target);
+  const BufferId sums =
+      biased ? l.new_buffer(static_cast<std::size_t>(stored_elements(y, *target)) * sizeof(float))
+             : result.buffer;
   l.emit(fmt::format("ConvTranspose {} {}", l.node(id).name, pd.impl_info_str()),
          dnnl::convolution_backward_data(pd),
          {{DNNL_ARG_DIFF_DST, x.buffer, pd.diff_dst_desc()},
           {DNNL_ARG_WEIGHTS, packed.buffer, packed.desc},
-          {DNNL_ARG_DIFF_SRC, result.buffer, pd.diff_src_desc(), true}},
+          {DNNL_ARG_DIFF_SRC, sums, pd.diff_src_desc(), true}},
          pd.scratchpad_desc(), multiply_adds(s, l.shape(weights)));
-  if (l.input(id, 2) != kNone) emit_bias(l, result, l.plain(l.input(id, 2)));
+  if (biased) emit_bias(l, sums, result, l.plain(l.input(id, 2)));
 }
 
 }  // namespace

@@ -19,8 +19,9 @@ Type infer_broadcast(const NodeView& v) {
 
 Type infer_same(const NodeView& v) { return v.input(0); }
 
-std::optional<float> splat(const NodeView& v, std::size_t i) {
-  const Node& node = *v.inputs[i];
+std::optional<float> splat(const NodeView& v, std::size_t i) { return splat(*v.inputs[i]); }
+
+std::optional<float> splat(const Node& node) {
   if (node.op == &kFill) return static_cast<float>(node.attributes.number("value", 0));
   if (node.op == &kConstant && node.type.dtype == DType::f32 && node.constant.elements() == 1) {
     return node.constant.data<float>()[0];

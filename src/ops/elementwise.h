@@ -17,6 +17,10 @@ Type infer_same(const NodeView& v);
 Tensor fold_elementwise(const NodeView& v);
 /// The value of an input that repeats one number (Fill, or a constant with one element).
 std::optional<float> splat(const NodeView& v, std::size_t i);
+std::optional<float> splat(const Node& node);
+/// GELU, when `product` is the formula written out: 0.5 · x · (1 + erf(x / √2)) or its tanh approximation,
+/// factors in any order; an invalid Value otherwise.
+Value recognise_gelu(Value product);
 /// A unary operator on a Fill is a Fill.
 Value simplify_unary(Builder& g, const NodeView& v);
 

@@ -171,6 +171,21 @@ std::optional<Linear> linear(Value node) {
                 .transpose = [=](Value w, Value s) { return Operands{expand(w * reshape(s, wide), x)}; }};
 }
 
+/// The sum over an axis of values that were stacked along it is their sum (zennit's `Sum` is exported so).
+Value sum_of_stack(Value node, const std::vector<bool>&) {
+  const auto axes = axes_of(node.attributes());
+  const Value stack = node.input(0);
+  if (axes.size() != 1 || !stack.is(kConcat) || stack.attributes().integer("axis", 0) != axes[0]) return {};
+  Value sum;
+  for (std::size_t i = 0; i < stack.inputs(); ++i) {
+    const Value part = stack.input(i);
+    if (part.shape()[static_cast<std::size_t>(axes[0])] != 1) return {};
+    const Value flat = reshape(part, node.shape());
+    sum = sum ? node.builder().add(kAdd, {sum, flat}, {}, node.node().name) : flat;
+  }
+  return sum;
+}
+
 Tensor fold_integers(const NodeView& v) {
   const Tensor& t = v.inputs[0]->constant;
   if (t.dtype() != DType::i64 || v.node.type.shape.elements() != 1) return {};
@@ -221,6 +236,7 @@ const Operator kReduceSum = {
     .derivative = [](Value n, Value g) { return std::vector{expand(kept(n, g), n.input(0).shape())}; },
     .linear = linear<false>,
     .simplify = simplify_sum,
+    .canonicalize = sum_of_stack,
     .fold = fold_integers,
     .sign = keep_sign,
     .lower = lower<Reduction::sum>};

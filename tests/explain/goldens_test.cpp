@@ -78,7 +78,8 @@ TEST_P(Goldens, RecipesInOneGraphAgreeWithEachAlone) {
 
 INSTANTIATE_TEST_SUITE_P(Networks, Goldens,
                          ::testing::Values("cnn", "dense", "mlp", "mobile", "pools", "resnet",
-                                           "resnet_dynamo", "signal", "smooth", "strided"),
+                                           "resnet_dynamo", "signal", "smooth", "strided", "stacked",
+                                           "gates"),
                          [](const auto& network) { return std::string(network.param); });
 
 }  // namespace heatproof

@@ -9,6 +9,7 @@ formula. Everything is computed in double precision where the peer allows it.
 
 import copy
 import pathlib
+import sys
 
 import numpy as np
 import peers  # noqa: F401
@@ -94,7 +95,7 @@ def attributions(name, net, x, target, dtype):
     result = {"gradient": gradient(net, x, one_hot)}
     result["gradient_x_input"] = result["gradient"] * x
     for recipe, composite in zennit_composites().items():
-        if name in ("smooth", "mobile") and recipe.startswith("deep_taylor"):
+        if name in ("smooth", "mobile", "gates") and recipe.startswith("deep_taylor"):
             continue  # the formula here is for activations that are not negative
         if name in ("mlp", "signal") and "box" in recipe:
             continue  # zennit's box wants a convolution over an image
@@ -145,7 +146,10 @@ class Exported(nn.Module):
 def main():
     import onnxruntime
     torch.set_num_threads(1)
+    wanted = sys.argv[1:]  # names; none: all
     for seed, (name, (net, shape, opset, keep_bn, dynamo)) in enumerate(networks().items()):
+        if wanted and name not in wanted:
+            continue
         x = torch.randn((3, *shape), generator=torch.Generator().manual_seed(seed))
         path = export(name, Exported(net).eval(), x, opset, keep_bn, dynamo)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -51,6 +51,20 @@ class DenseLike(nn.Module):
         return self.last(self.pool(torch.cat([y, self.branch(y)], 1)))
 
 
+class Stacked(nn.Module):
+    """A skip connection through zennit's Sum, which exports as a stack and a sum over it."""
+
+    def __init__(self, channels):
+        super().__init__()
+        from zennit.layer import Sum
+        self.branch = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1))
+        self.add = Sum()
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(self.add(torch.stack([x, self.branch(x)], dim=-1)))
+
+
 def networks():
     """Name → (network, input shape, opset, keep BatchNorm, dynamo)."""
     relu = nn.ReLU
@@ -71,6 +85,9 @@ def networks():
         "smooth": (nn.Sequential(nn.Conv2d(2, 6, 3), nn.Tanh(), nn.Conv2d(6, 6, 3), nn.Sigmoid(), nn.Conv2d(6, 6, 3), nn.LeakyReLU(0.1), nn.Conv2d(6, 6, 1),
                                  nn.ELU(), nn.Flatten(), nn.Linear(96, 8), nn.Hardswish(), nn.Linear(8, 3)), (2, 10, 10), 17, False, False),
         "signal": (nn.Sequential(nn.Conv1d(2, 6, 5, 2), relu(), nn.Conv1d(6, 9, 3, padding=1), relu(), nn.AvgPool1d(2), nn.Flatten(), nn.Linear(45, 3)), (2, 24), 17, False, False),
+        "stacked": (nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), relu(), Stacked(8), nn.MaxPool2d(2), Stacked(8), nn.Flatten(), nn.Linear(128, 4)), (3, 16, 16), 17, False, False),
+        "gates": (nn.Sequential(nn.Conv2d(2, 6, 3), nn.SiLU(), nn.Conv2d(6, 6, 3), nn.GELU(), nn.ConvTranspose2d(6, 5, 2, 2), nn.GELU(approximate="tanh"), nn.Conv2d(5, 5, 3, 2),
+                                nn.Softplus(), nn.Flatten(), nn.Linear(125, 3)), (2, 10, 10), 17, False, False),
     }
     for seed, (name, entry) in enumerate(table.items()):
         generator = torch.Generator().manual_seed(100 + seed)

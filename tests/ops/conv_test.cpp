@@ -156,4 +156,17 @@ TEST(ConvTranspose, AdjointOfItself) {
       {{1, 6, 5, 5}});
 }
 
+TEST(ConvTranspose, OfConstantsIsTheSameAsOfInputs) {
+  const Build transposed = [](Builder& g, const auto& in) {
+    return g.add(kConvTranspose,
+                 {in[0], g.constant(random_tensor({6, 5, 2, 2}, 2)), g.constant(random_tensor({5}, 3))},
+                 {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}});
+  };
+  const Tensor x = random_tensor({1, 6, 4, 4}, 1);
+  const Tensor folded =
+      run_graph([&](Builder& g, const auto& in) { return transposed(g, std::vector{g.constant(x)}) + in[0]; },
+                {Tensor::zeros(DType::f32, {1, 5, 8, 8})});
+  expect_close(folded, run_graph(transposed, {x}), 1e-5, 1e-5);
+}
+
 }  // namespace heatproof

@@ -190,6 +190,10 @@ void Lowering::emit(std::string name, const dnnl::primitive& primitive, std::vec
 
 void Lowering::emit(Step step) {
   const auto known = [&](BufferId id) { return buffers_[static_cast<std::size_t>(id)].constant != nullptr; };
+  // A buffer has one writer: a constant one would lose what an earlier step wrote, or be shared by all
+  // workspaces.
+  if (std::ranges::any_of(step.writes, known))
+    throw Error(step.name + " writes to what is known at compile time");
   if (!std::ranges::all_of(step.reads, known)) {
     steps_.push_back(std::move(step));
     return;

@@ -91,17 +91,19 @@ void lower(Lowering& l, NodeId id) {
   // Channels come last in memory where the layout says so.
   const std::size_t axis = layout.channels_last ? to.lengths.size() - 1 : axis_of(l.node(id).attributes);
   std::int64_t offset = 0;
+  std::vector<Piece> pieces;
   for (NodeId part : l.node(id).inputs) {
     const Operand x = l.operand(part, layout);
     const Physical from = physical(x.shape, layout);
-    emit_copy(l, "Concat", x.buffer, y.buffer,
-              {.lengths = from.lengths,
-               .from_strides = Shape(std::span<const std::int64_t>(from.lengths)).strides(),
-               .to_strides = to_strides,
-               .to_offset = offset,
-               .size = element_size(l.node(id))});
+    pieces.push_back({x.buffer,
+                      {.lengths = from.lengths,
+                       .from_strides = Shape(std::span<const std::int64_t>(from.lengths)).strides(),
+                       .to_strides = to_strides,
+                       .to_offset = offset,
+                       .size = element_size(l.node(id))}});
     offset += from.lengths[axis] * to_strides[axis];
   }
+  emit_copies(l, "Concat", std::move(pieces), y.buffer);
 }
 
 }  // namespace

@@ -96,10 +96,11 @@ const Operator kGather = {
           const Operand x = l.plain(l.input(id, 0));
           const Operand y = l.result(id, Layout{});
           const Tensor& indices = l.node(l.input(id, 1)).constant;
+          std::vector<Piece> pieces;
           for (StridedCopy& copy : copies_of(x.shape, axis_of(l.node(id).attributes),
-                                             indices.data<std::int64_t>(), element_size(l.node(id)))) {
-            emit_copy(l, "Gather", x.buffer, y.buffer, copy);
-          }
+                                             indices.data<std::int64_t>(), element_size(l.node(id))))
+            pieces.push_back({x.buffer, std::move(copy)});
+          emit_copies(l, "Gather", std::move(pieces), y.buffer);
         },
 };
 

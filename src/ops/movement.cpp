@@ -1,5 +1,6 @@
 #include "ops/movement.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/threads.h"
@@ -78,6 +79,25 @@ void StridedCopy::run(const void* from, void* to) const {
   } else {
     run_typed(*this, static_cast<const float*>(from), static_cast<float*>(to));
   }
+}
+
+void emit_copies(Lowering& l, std::string name, std::vector<Piece> pieces, BufferId to) {
+  std::vector<BufferId> reads;
+  for (Piece& piece : pieces) {
+    piece.copy.simplify();
+    if (std::ranges::find(reads, piece.from) == reads.end()) reads.push_back(piece.from);
+  }
+  l.emit({.name = std::move(name),
+          .reads = std::move(reads),
+          .writes = {to},
+          .bind = [=, pieces = std::move(pieces)](const Binding& bind) -> Action {
+            std::vector<const void*> sources;
+            for (const Piece& piece : pieces) sources.push_back(bind.pointer(piece.from));
+            void* target = bind.pointer(to);
+            return [pieces, sources, target] {
+              for (std::size_t i = 0; i < pieces.size(); ++i) pieces[i].copy.run(sources[i], target);
+            };
+          }});
 }
 
 void emit_copy(Lowering& l, std::string name, BufferId from, BufferId to, StridedCopy copy, bool clear_first,

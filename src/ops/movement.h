@@ -24,6 +24,13 @@ struct StridedCopy {
 void emit_copy(Lowering& l, std::string name, BufferId from, BufferId to, StridedCopy copy,
                bool clear_first = false, std::size_t bytes = 0);
 
+/// One of several copies that together write a value.
+struct Piece {
+  BufferId from;
+  StridedCopy copy;
+};
+/// One step for all of them: a buffer has one writer.
+void emit_copies(Lowering& l, std::string name, std::vector<Piece> pieces, BufferId to);
 /// Applies a copy to a constant of any type at build time.
 Tensor copy_tensor(const Tensor& from, const Shape& shape, StridedCopy copy);
 

@@ -94,6 +94,34 @@ TEST(Concat, KeepsChannelsTogetherInTheLayoutOfConvolutions) {
   }
 }
 
+TEST(Concat, OfConstantsAndInputs) {
+  const Tensor a = random_tensor({2, 40, 3}, 1);
+  const Tensor b = random_tensor({2, 50, 3}, 2);
+  const auto joined = [&](bool constant_a, bool constant_b) {
+    return run_graph(
+        [&](Builder& g, const auto& in) {
+          return g.add(kConcat, {constant_a ? g.constant(a) : in[0], constant_b ? g.constant(b) : in[1]},
+                       {{"axis", std::int64_t{1}}}) *
+                 1.0000001;
+        },
+        {a, b});
+  };
+  const Tensor expected = joined(false, false);
+  for (const auto& [first, second] : {std::pair{true, false}, {false, true}, {true, true}})
+    expect_close(joined(first, second), expected);
+}
+
+TEST(Gather, OfALargeConstant) {
+  const Tensor table = random_tensor({30, 20}, 1);
+  const Tensor y = run_graph(
+      [&](Builder& g, const auto& in) {
+        return g.add(kGather, {g.constant(table), g.integers({29, 3})}, {{"axis", std::int64_t{0}}}) + in[0];
+      },
+      {Tensor::zeros(DType::f32, {2, 20})});
+  expect_close(y.rows(0, 1), table.rows(29, 30));
+  expect_close(y.rows(1, 2), table.rows(3, 4));
+}
+
 TEST(Gather, TakesRowsByIndexAndRefusesThoseThatDoNotExist) {
   const Tensor y = run_graph(
       [](Builder& g, const auto& in) {

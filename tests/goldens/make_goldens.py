@@ -3,7 +3,7 @@
     python3 -m venv .venv-peers && .venv-peers/bin/pip install -r tests/goldens/requirements.txt
     .venv-peers/bin/python tests/goldens/make_goldens.py
 
-Outputs come from ONNX Runtime, gradients from torch, relevance from zennit, generalized deep Taylor from autograd on the
+Outputs come from ONNX Runtime, gradients from torch, gradient times input from captum, relevance from zennit, generalized deep Taylor from autograd on the
 formula. Everything is computed in double precision where the peer allows it.
 """
 
@@ -14,6 +14,7 @@ import sys
 import numpy as np
 import peers  # noqa: F401
 import torch
+from captum.attr import InputXGradient
 from torch import nn
 from networks import networks
 from zennit import canonizers, composites, rules
@@ -93,7 +94,7 @@ def attributions(name, net, x, target, dtype):
     logits = net(x)
     one_hot = torch.nn.functional.one_hot(target, logits.shape[1]).to(dtype)
     result = {"gradient": gradient(net, x, one_hot)}
-    result["gradient_x_input"] = result["gradient"] * x
+    result["gradient_x_input"] = InputXGradient(net).attribute(x.clone(), target=target).detach()
     for recipe, composite in zennit_composites().items():
         if name in ("smooth", "mobile", "gates") and recipe.startswith("deep_taylor"):
             continue  # the formula here is for activations that are not negative

@@ -81,10 +81,19 @@ std::string rule(const std::string& name, const Parameters& p, std::vector<std::
   return text;
 }
 
+/// Rules of sums and averages.
+Composite sharing(const Parameters& p) {
+  const auto rule_of = [&](const char* key) {
+    return p.text(key) == "gradient" ? "gradient" : "norm:epsilon=" + to_string(p.at("stabilizer"));
+  };
+  return {{"sum", rule_of("sums")}, {"average_pool", rule_of("averages")}};
+}
+
 /// What zennit's composites share.
 Composite with_base(const Parameters& p, Composite composite) {
-  const std::string norm = "norm:epsilon=" + to_string(p.at("stabilizer"));
-  Composite all{{"activation", "pass"}, {"sum", norm}, {"average_pool", norm}, {"normalization", "pass"}};
+  Composite all{{"activation", "pass"}, {"normalization", "pass"}};
+  const Composite shares = sharing(p);
+  all.insert(all.end(), shares.begin(), shares.end());
   all.insert(all.end(), composite.begin(), composite.end());
   return all;
 }
@@ -126,8 +135,9 @@ Composite epsilon_alpha2_beta1_flat(const Parameters& p) {
   return c;
 }
 Composite excitation(const Parameters& p) {
-  const std::string norm = "norm:epsilon=" + to_string(p.at("stabilizer"));
-  return {{"sum", norm}, {"average_pool", norm}, {"linear", stabilized("zplus", p)}};
+  Composite all = sharing(p);
+  all.push_back({"linear", stabilized("zplus", p)});
+  return all;
 }
 Composite all_epsilon(const Parameters& p) {
   return with_base(p, {{"linear", rule("epsilon", p, {"epsilon", "bias"})}});
@@ -203,7 +213,12 @@ Value edges(const MethodInputs& in, const Parameters&) {
 }
 
 std::vector<Parameter> lrp_parameters(std::vector<Parameter> own) {
-  for (const Parameter& p : {stabilizer(), bias(), output(), pool()}) own.push_back(p);
+  const Parameter sums{"sums", std::string("norm"), "how additions share relevance", {},
+                       {},     {"norm", "gradient"}};
+  Parameter averages = sums;
+  averages.name = "averages";
+  averages.about = "how averages share relevance";
+  for (const Parameter& p : {stabilizer(), bias(), sums, averages, output(), pool()}) own.push_back(p);
   return own;
 }
 

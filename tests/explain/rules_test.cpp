@@ -174,6 +174,20 @@ TEST(Rules, AreNotNegativeWhereTheyShouldNotBe) {
   }
 }
 
+TEST(Sums, ShareByNormOrPassToEveryOperand) {
+  // y = x1 + 3 x2 of x = (1, 2), as a sum of two values.
+  const Network network([](std::int64_t batch) {
+    Builder g;
+    const Value x = g.input("x", {DType::f32, {batch, 2}});
+    const Value a = g.add(kLinear, {x, g.constant(floats({1, 2}, {1, 0}))});
+    const Value b = g.add(kLinear, {x, g.constant(floats({1, 2}, {0, 3}))});
+    g.output("y", a + b);
+    return g.build();
+  });
+  expect_relevance(network, "lrp_zplus", 1, 6);
+  expect_relevance(network, "lrp_zplus:sums=gradient", 7, 7);
+}
+
 TEST(Ledger, SumsOfNeighbouringLayersMeet) {
   const Network network = golden_network("cnn");
   const Tensor x = read_npz(golden("cnn.npz")).at("input");

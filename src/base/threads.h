@@ -25,4 +25,23 @@ void parallel_for(std::int64_t n, std::int64_t grain, F&& f) {
   for (std::int64_t part = 0; part < parts; ++part) f(n * part / parts, n * (part + 1) / parts);
 }
 
+/// Calls f(i) for every i in [0, n), in parallel; rethrows the first exception (by index).
+template <typename F>
+void try_parallel_for(std::int64_t n, F&& f) {
+  std::exception_ptr error;
+  std::int64_t at = n;
+  parallel_for(n, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      try {
+        f(i);
+      } catch (...) {
+#pragma omp critical(heatproof_first_error)
+        if (i < at) at = i, error = std::current_exception();
+        return;
+      }
+    }
+  });
+  if (error) std::rethrow_exception(error);
+}
+
 }  // namespace heatproof

@@ -3,110 +3,214 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <limits>
 
+#include "base/files.h"
 #include "cli/common.h"
 #include "explain/equivalents.h"
 #include "heatproof/error.h"
+#include "report/check_report.h"
 #include "select/space.h"
+#include "select/statistics.h"
+#include "validate/features.h"
 #include "validate/metric.h"
+#include "validate/motion.h"
 
 namespace heatproof::cli {
 
 namespace {
 
+constexpr std::int64_t kFrames = 12;
+
 struct CheckFlags {
   ModelFlags model;
-  std::string input, recipe, target = "auto";
+  std::string input, recipe, target = "auto", out, motion = "translation";
+  bool frames = false;
   std::vector<std::string> metrics;  // empty: the axioms
+};
+
+/// What check measures when nothing else is asked for.
+std::vector<std::string> axioms_of(bool image, bool small) {
+  std::vector<std::string> axioms{
+      "conservation", "completeness:to=score",     "completeness:perturb_baseline=mean",
+      "positivity",   "sensitivity_a:features=64", "sensitivity_b:features=64"};
+  axioms.emplace_back(small ? "continuity:ascent=8" : "continuity:ascent=4,path=2");
+  if (image) {
+    axioms.emplace_back("continuity:neighbours=0,motion=rotation");
+    axioms.emplace_back("continuity:neighbours=0,motion=brightness");
+  }
+  axioms.emplace_back("input_invariance:measure=cosine");
+  axioms.emplace_back("pixel_flipping");
+  axioms.emplace_back("pixel_flipping:order=morf");
+  return axioms;
+}
+
+/// An explanation of all inputs with everything that axioms look at.
+struct Subject {
+  Recipe recipe;
+  Explainer explainer;
+  Evaluation evaluation;
+
+  Subject(const Recipe& r, const Session& session, const ExplainOptions& options, const InputSet& set)
+      : recipe(r), explainer(session.network(), {r}, options), evaluation{.network = session.network()} {
+    evaluation.inputs = set.inputs;
+    evaluation.logits = session.network().predict(set.inputs);
+    evaluation.black = session.black();
+    evaluation.white = session.white();
+    evaluation.seed = options.seed;
+    evaluation.ids = sample_ids(set);
+    evaluation.explain = [this](const Tensor& x, auto t, auto ids) {
+      return explainer.explain(x, t, ids).relevance[0];
+    };
+    evaluation.explain_on = explain_on(r, options);
+  }
+  Subject(const Subject&) = delete;
+  Subject& operator=(const Subject&) = delete;
+
+  void explain(const std::vector<std::int64_t>& targets) {
+    evaluation.targets = targets;
+    evaluation.relevance = evaluation.explain(evaluation.inputs, targets, evaluation.ids);
+    evaluation.heatmap = pool_channels(evaluation.relevance, pool_of(recipe));
+  }
 };
 
 struct Axiom {
   MetricSpec metric;
   std::vector<double> scores;
-  double mean = 0, low = INFINITY, high = -INFINITY;
+  double mean, low, high, uniform;
 };
 
-Axiom measure(const std::string& text, const Evaluation& e) {
-  Axiom a{parse_metric(text), {}};
-  a.scores = evaluate(a.metric, e).values;
-  for (double v : a.scores) {
-    a.mean += v / static_cast<double>(a.scores.size());
-    a.low = std::min(a.low, v);
-    a.high = std::max(a.high, v);
+Axiom measure(const std::string& text, const Evaluation& e, const Evaluation* uniform) {
+  const MetricSpec metric = parse_metric(text);
+  const std::vector<double> scores = evaluate(metric, e).values;
+  const auto [low, high] = std::ranges::minmax(scores);
+  const double control = uniform == nullptr ? std::numeric_limits<double>::quiet_NaN()
+                                            : mean_of(evaluate(metric, *uniform).values);
+  return {metric, scores, mean_of(scores), low, high, control};
+}
+
+std::vector<Axiom> measure_axioms(const Subject& subject, const Subject& uniform) {
+  const Evaluation& e = subject.evaluation;
+  std::vector<Axiom> axioms;
+  for (const std::string& text :
+       axioms_of(e.inputs.shape().rank() == 4, e.inputs.elements() / e.size() < 20000)) {
+    try {
+      axioms.push_back(measure(text, e, &uniform.evaluation));
+    } catch (const UsageError&) {
+      if (!text.starts_with("input_invariance")) throw;  // not every network has a bias to shift
+    }
   }
-  return a;
+  return axioms;
 }
 
-/// Mean over samples of what left a layer, divided by what entered it.
-double kept(const LedgerLine& line) {
-  double sum = 0;
-  for (std::size_t i = 0; i < line.entering.size(); ++i) sum += line.leaving[i] / line.entering[i];
-  return sum / static_cast<double>(line.entering.size());
+std::vector<report::LedgerRow> rows_of(const std::vector<LedgerLine>& ledger) {
+  std::vector<report::LedgerRow> rows;
+  for (const LedgerLine& line : ledger)
+    rows.push_back({line.node, line.op, line.rule, mean_of(line.entering), mean_of(line.leaving),
+                    mean_of(line.absorbed)});
+  return rows;
 }
 
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (double v : values) sum += v;
-  return sum / static_cast<double>(values.size());
+/// The first input as it moves, or all inputs as the frames of a video, with their heatmaps.
+std::vector<report::Frame> frames_of(const Subject& subject, const Session& session, const CheckFlags& f) {
+  const Evaluation& e = subject.evaluation;
+  const Shape& s = e.inputs.shape();
+  std::vector<report::Frame> frames;
+  if (s.rank() != 4) return frames;
+  Tensor x = e.inputs;
+  Tensor relevance = e.relevance;
+  if (!f.frames) {
+    Shape shape = s;
+    shape[0] = kFrames;
+    x = Tensor::empty(DType::f32, shape);
+    for (std::int64_t k = 0; k < kFrames; ++k)
+      move_image(f.motion, row_of(e.inputs, 0), s, e.black, k, row_of(x, k));
+    const std::vector<std::int64_t> targets(kFrames, e.targets[0]);
+    const std::vector<std::uint64_t> ids(kFrames, e.ids[0]);
+    relevance = e.explain(x, targets, ids);
+  }
+  const Tensor maps = pool_channels(relevance, pool_of(subject.recipe));
+  const auto row = [](const Tensor& t, std::int64_t i) { return row_of(t, i); };
+  for (std::int64_t k = 0; k < x.shape()[0]; ++k) {
+    const double change =
+        k == 0 ? 0 : change_per_distance(row(relevance, k - 1), row(relevance, k), row(x, k - 1), row(x, k));
+    frames.push_back({{report::draw_input(row(x, k), static_cast<int>(s[1]), static_cast<int>(s[2]),
+                                          static_cast<int>(s[3]), session.black(), session.white()),
+                       report::draw_heatmap(row(maps, k), static_cast<int>(s[2]), static_cast<int>(s[3]))},
+                      fmt::format("frame {}: change of relevance per change of the input {}", k + 1,
+                                  report::number(change, 3))});
+  }
+  return frames;
 }
 
-void print_text(const Recipe& recipe, const std::vector<Axiom>& axioms, const std::vector<LedgerLine>& ledger,
-                std::size_t samples) {
-  fmt::print("{} on {} sample{}\n\n{:<52} {:>12} {:>12} {:>12}  {}\n", recipe.text, samples,
-             samples == 1 ? "" : "s", "axiom", "mean", "least", "most", "ideal");
+/// Change from frame to frame of a video: the steps' ratios.
+std::vector<double> changes_along(const Evaluation& e) {
+  std::vector<double> changes;
+  const auto row = [](const Tensor& t, std::int64_t i) { return row_of(t, i); };
+  for (std::int64_t k = 1; k < e.size(); ++k)
+    changes.push_back(change_per_distance(row(e.relevance, k - 1), row(e.relevance, k), row(e.inputs, k - 1),
+                                          row(e.inputs, k)));
+  return changes;
+}
+
+void print_text(const Recipe& recipe, const std::vector<Axiom>& axioms,
+                const std::vector<report::LedgerRow>& ledger, std::size_t samples) {
+  const auto number = [](double v) { return std::isnan(v) ? std::string() : fmt::format("{:.5g}", v); };
+  fmt::print("{} on {} sample{}\n\n{:<52} {:>11} {:>11} {:>11} {:>11}  {}\n", recipe.text, samples,
+             samples == 1 ? "" : "s", "axiom", "mean", "least", "most", "uniform", "ideal");
   for (const Axiom& a : axioms)
-    fmt::print("{:<52} {:>12.5g} {:>12.5g} {:>12.5g}  {}\n", a.metric.text, a.mean, a.low, a.high,
-               to_string(a.metric.better()));
+    fmt::print("{:<52} {:>11} {:>11} {:>11} {:>11}  {}\n", a.metric.text, number(a.mean), number(a.low),
+               number(a.high), number(a.uniform), to_string(a.metric.better()));
   if (ledger.empty()) {
     fmt::print("\nNo layer-by-layer sums: {} does not propagate relevance.\n", recipe.method->name);
     return;
   }
-  fmt::print("\nrelevance, layer by layer (means over samples)\n{:<18} {:<24} {:>12} {:>12} {:>9}  {}\n",
-             "operator", "rule", "entering", "leaving", "kept", "layer");
-  for (const LedgerLine& line : ledger)
-    fmt::print("{:<18} {:<24} {:>12.5g} {:>12.5g} {:>9.5f}  {}\n", line.op, line.rule, mean_of(line.entering),
-               mean_of(line.leaving), kept(line), line.node);
+  fmt::print(
+      "\nrelevance, layer by layer (means over samples)\n{:<18} {:<24} {:>11} {:>11} {:>11} {:>11}  {}\n",
+      "operator", "rule", "entering", "leaving", "biases", "rest", "layer");
+  for (const report::LedgerRow& row : ledger)
+    fmt::print("{:<18} {:<24} {:>11.5g} {:>11.5g} {:>11.3g} {:>11.3g}  {}\n", row.op, row.rule, row.entering,
+               row.leaving, row.absorbed, row.rest(), row.layer);
 }
 
-void check_command(const GlobalFlags& global, const CheckFlags& f) {
-  const Recipe recipe = read_recipe(f.recipe);
-  const Session session(global, f.model);
-  const InputSet set = session.load(f.input);
-  ExplainOptions options = session.explain_options(global.seed);
-  Explainer explainer(session.network(), {recipe}, options);
-  options.ledger = true;
-  Explainer bookkeeper(session.network(), {recipe}, options);
-  Evaluation e{
-      .network = session.network(),
-      .inputs = set.inputs,
-      .logits = session.network().predict(set.inputs),
-      .black = session.black(),
-      .white = session.white(),
-      .explain = [&](const Tensor& x, auto t, auto ids) { return explainer.explain(x, t, ids).relevance[0]; },
-      .seed = global.seed,
-      .ids = sample_ids(set)};
-  e.explain_on = explain_on(recipe, session.explain_options(global.seed));
-  e.targets = session.targets(f.target, e.logits);
-  const Explanation explanation = bookkeeper.explain(e.inputs, e.targets, e.ids);
-  e.relevance = explanation.relevance[0];
-  e.heatmap = pool_channels(e.relevance, pool_of(recipe));
-  std::vector<Axiom> axioms;
-  for (const std::string& text : f.metrics) axioms.push_back(measure(text, e));
-  if (f.metrics.empty()) {
-    for (const char* text : {"conservation", "positivity", "continuity"}) axioms.push_back(measure(text, e));
-    for (const Equivalent& rewrite : equivalents())
-      axioms.push_back(measure("implementation_invariance:rewrite=" + rewrite.name, e));
+report::CheckReport describe(const Session& session, const Subject& subject, const std::vector<Axiom>& axioms,
+                             const std::vector<report::LedgerRow>& ledger, const GlobalFlags& global,
+                             const CheckFlags& f) {
+  report::CheckReport r;
+  r.model = std::filesystem::path(session.model().path()).filename().string();
+  r.recipe = subject.recipe.text;
+  r.images = static_cast<std::size_t>(subject.evaluation.size());
+  r.conservation = mean_of(evaluate(parse_metric("conservation"), subject.evaluation).values);
+  for (const Axiom& a : axioms) {
+    if (a.metric.metric->name != "implementation_invariance") {
+      r.axioms.push_back({a.metric.text, a.metric.metric->about, to_string(a.metric.better()), a.mean, a.low,
+                          a.high, a.uniform});
+      continue;
+    }
+    const Equivalent& rewrite = find_equivalent(a.metric.parameters.text("rewrite"));
+    r.rewrites.push_back({rewrite.name, rewrite.about, a.mean, a.high});
   }
-  const auto& ledger = explanation.ledger[0];
-  if (!global.json) {
-    if (!global.quiet) print_text(recipe, axioms, ledger, set.items.size());
-    return;
-  }
+  r.ledger = ledger;
+  r.path = f.frames ? "the frames" : f.motion;
+  r.frames = frames_of(subject, session, f);
+  r.facts = {{"model", r.model},
+             {"SHA-256 of the model", session.model().hash()},
+             {"inputs", std::to_string(r.images)},
+             {"seed", std::to_string(global.seed)},
+             {"command", global.command},
+             {"heatproof", HEATPROOF_VERSION}};
+  return r;
+}
+
+void print_check_json(const Subject& subject, const std::vector<Axiom>& axioms,
+                      const std::vector<LedgerLine>& ledger, const CheckFlags& f) {
   nlohmann::json list = nlohmann::json::array();
   for (const Axiom& a : axioms)
     list.push_back({{"metric", a.metric.text},
                     {"scores", a.scores},
                     {"mean", a.mean},
+                    {"uniform", a.uniform},
                     {"ideal", to_string(a.metric.better())},
                     {"about", a.metric.metric->about}});
   nlohmann::json lines = nlohmann::json::array();
@@ -115,8 +219,50 @@ void check_command(const GlobalFlags& global, const CheckFlags& f) {
                      {"op", line.op},
                      {"rule", line.rule},
                      {"entering", line.entering},
-                     {"leaving", line.leaving}});
-  print_json({{"recipe", recipe.text}, {"targets", e.targets}, {"axioms", list}, {"ledger", lines}});
+                     {"leaving", line.leaving},
+                     {"absorbed_by_bias", line.absorbed}});
+  nlohmann::json result{{"recipe", subject.recipe.text},
+                        {"targets", subject.evaluation.targets},
+                        {"axioms", list},
+                        {"ledger", lines}};
+  if (f.frames) result["frame_changes"] = changes_along(subject.evaluation);
+  print_json(result);
+}
+
+void check_command(const GlobalFlags& global, const CheckFlags& f) {
+  const Recipe recipe = read_recipe(f.recipe);
+  if (std::ranges::find(motion_names(), f.motion) == motion_names().end())
+    throw UsageError(fmt::format("--motion {}: use translation, rotation or brightness", f.motion));
+  const Session session(global, f.model);
+  const InputSet set = session.load(f.input);
+  ExplainOptions options = session.explain_options(global.seed);
+  Subject subject(recipe, session, options, set);
+  Subject uniform(parse_recipe("uniform"), session, options, set);
+  std::vector<std::int64_t> targets = session.targets(f.target, subject.evaluation.logits);
+  if (f.frames && f.target == "auto") std::ranges::fill(targets, targets[0]);  // one object through the video
+  subject.explain(targets);
+  uniform.explain(targets);
+  options.ledger = true;
+  const auto ledger = Explainer(session.network(), {recipe}, options)
+                          .explain(set.inputs, targets, subject.evaluation.ids)
+                          .ledger[0];
+  std::vector<Axiom> axioms;
+  for (const std::string& text : f.metrics) axioms.push_back(measure(text, subject.evaluation, nullptr));
+  if (f.metrics.empty()) {
+    axioms = measure_axioms(subject, uniform);
+    for (const Equivalent& rewrite : equivalents())
+      axioms.push_back(
+          measure("implementation_invariance:rewrite=" + rewrite.name, subject.evaluation, nullptr));
+  }
+  if (!f.out.empty()) {
+    const auto page = std::filesystem::path(f.out) / "check.html";
+    write_file(page, report::render(describe(session, subject, axioms, rows_of(ledger), global, f)));
+    if (!global.quiet && !global.json) fmt::print("page {}\n\n", page.string());
+  }
+  if (global.json)
+    print_check_json(subject, axioms, ledger, f);
+  else if (!global.quiet)
+    print_text(recipe, axioms, rows_of(ledger), set.items.size());
 }
 
 }  // namespace
@@ -130,6 +276,10 @@ void add_check(CLI::App& app, GlobalFlags& global) {
   command->add_option("--metric", f->metrics, "what to measure; may be repeated");
   command->add_option("--target", f->target,
                       "auto (the predicted class), an index, a label, or a .npy of indices");
+  command->add_option("--out", f->out, "folder for check.html, with charts and an animation");
+  command->add_option("--motion", f->motion, "what the animation shows: translation, rotation or brightness");
+  command->add_flag("--frames", f->frames,
+                    "the inputs are the frames of a video, in the order of their names");
   command->callback([f, &global] { check_command(global, *f); });
 }
 

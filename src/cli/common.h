@@ -115,5 +115,6 @@ void add_bench(CLI::App& app, GlobalFlags& global);
 void add_merge(CLI::App& app, GlobalFlags& global);
 void add_list(CLI::App& app, GlobalFlags& global);
 void add_demo(CLI::App& app, GlobalFlags& global);
+void add_synth(CLI::App& app, GlobalFlags& global);
 
 }  // namespace heatproof::cli

@@ -7,6 +7,7 @@
 #include "data/npy.h"
 #include "heatproof/error.h"
 #include "select/space.h"
+#include "select/statistics.h"
 #include "validate/metric.h"
 
 namespace heatproof::cli {
@@ -18,12 +19,30 @@ struct EvaluateFlags {
   std::string input, recipe, attributions, metric, masks, target = "auto", pool = "sum";
 };
 
-Tensor read_attributions(const std::string& path, const Shape& wanted) {
-  Tensor t = read_npy(path);
-  if (t.dtype() != DType::f32 || t.shape() != wanted)
-    throw InputError(fmt::format("{}: attributions of shape {}; the inputs' shape {} is needed", path,
-                                 to_string(t.shape()), to_string(wanted)));
-  return t;
+/// Relevance from a file, in the inputs' shape; heatmaps [N, H, W] or [N, 1, H, W] count for every channel.
+struct Attributions {
+  Tensor relevance, heatmap;
+};
+
+Attributions read_attributions(const std::string& path, const Shape& wanted, Pool pool) {
+  const Tensor t = read_npy(path);
+  if (t.dtype() == DType::f32 && t.shape() == wanted) return {t, pool_channels(t, pool)};
+  const bool image = wanted.rank() == 4;
+  const Shape flat = image ? Shape{wanted[0], wanted[2], wanted[3]} : wanted;
+  const Shape single = image ? Shape{wanted[0], 1, wanted[2], wanted[3]} : wanted;
+  if (t.dtype() != DType::f32 || (t.shape() != flat && t.shape() != single)) {
+    throw InputError(fmt::format("{}: attributions of shape {}; the inputs' shape {}{} is needed", path,
+                                 to_string(t.shape()), to_string(wanted),
+                                 image ? ", or heatmaps " + to_string(flat) : ""));
+  }
+  const auto pixels = static_cast<std::size_t>(wanted[2] * wanted[3]);
+  Tensor relevance = Tensor::empty(DType::f32, wanted);
+  const auto to = relevance.data<float>();
+  for (std::size_t k = 0; k < to.size(); ++k) {
+    const std::size_t plane = k / pixels / static_cast<std::size_t>(wanted[1]);
+    to[k] = t.data<float>()[plane * pixels + k % pixels];
+  }
+  return {relevance, t.reshaped(flat)};
 }
 
 Pool pool_word(const std::string& word) { return pool_of(parse_recipe("uniform:pool=" + word)); }
@@ -52,12 +71,10 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
                .ids = sample_ids(set)};
   e.targets = session.targets(f.target, e.logits);
   std::unique_ptr<Explainer> explainer;
-  Pool pool = pool_word(f.pool);
   std::string recipe_text;
   if (f.attributions.empty()) {
     const Recipe recipe = read_recipe(f.recipe);
     recipe_text = recipe.text;
-    pool = pool_of(recipe);
     explainer = std::make_unique<Explainer>(session.network(), std::vector{recipe},
                                             session.explain_options(global.seed));
     e.explain = [&](const Tensor& x, auto targets, auto ids) {
@@ -65,13 +82,14 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
     };
     e.explain_on = explain_on(recipe, session.explain_options(global.seed));
     e.relevance = e.explain(e.inputs, e.targets, e.ids);
+    e.heatmap = pool_channels(e.relevance, pool_of(recipe));
   } else {
-    e.relevance = read_attributions(f.attributions, set.inputs.shape());
+    const Attributions a = read_attributions(f.attributions, set.inputs.shape(), pool_word(f.pool));
+    e.relevance = a.relevance;
+    e.heatmap = a.heatmap;
   }
-  e.heatmap = pool_channels(e.relevance, pool);
   const Scores scores = evaluate(metric, e);
-  double mean = 0;
-  for (double v : scores.values) mean += v / static_cast<double>(scores.values.size());
+  const double mean = mean_of(scores.values);
   if (!global.json) {
     if (!global.quiet) print_scores(set, metric, scores, mean);
     return;
@@ -101,7 +119,7 @@ void add_evaluate(CLI::App& app, GlobalFlags& global) {
   command->add_option("INPUT", f->input, "an image, a folder, or .npy/.npz")->required();
   command->add_option("--recipe", f->recipe, "name:key=value,..., or a recipe.toml");
   command->add_option("--attributions", f->attributions,
-                      "relevance that another tool made: .npy in the inputs' shape");
+                      "relevance that another tool made: .npy in the inputs' shape, or heatmaps [N, H, W]");
   command->add_option("--metric", f->metric, "name:key=value,...")->required();
   command->add_option("--masks", f->masks, "masks of the true evidence: a folder, or .npy [N, H, W]");
   command->add_option("--target", f->target,

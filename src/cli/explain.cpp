@@ -31,10 +31,10 @@ std::vector<std::string> draw(const std::filesystem::path& folder, const InputSe
   const auto pixels = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
   for (std::size_t i = 0; i < set.items.size(); ++i) {
     const auto map = heatmaps.data<float>().subspan(i * pixels, pixels);
-    std::string stem = std::filesystem::path(set.items[i].name).stem().string();
-    std::ranges::replace(stem, ' ', '_');
+    std::string name = set.items[i].name;
+    std::ranges::replace(name, ' ', '_');
     const auto write = [&](const char* kind, const report::Picture& picture) {
-      const auto path = folder / fmt::format("{}.{}.png", stem, kind);
+      const auto path = folder / fmt::format("{}.{}.png", name, kind);
       write_file(path, report::encode_png(report::enlarge(picture, 224)));
       files.push_back(path.string());
     };

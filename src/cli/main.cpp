@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   cli::add_merge(app, global);
   cli::add_list(app, global);
   cli::add_demo(app, global);
+  cli::add_synth(app, global);
   global.command = cli::command_line(argc, argv);
   try {
     app.parse(argc, argv);

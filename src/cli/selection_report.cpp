@@ -16,12 +16,6 @@ namespace {
 
 constexpr std::size_t kExhibits = 6;
 
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (double v : values) sum += v;
-  return sum / static_cast<double>(values.size());
-}
-
 report::Estimate estimate(const Interval& i) { return {i.mean, i.low, i.high}; }
 
 std::vector<report::RankedRecipe> ranking_of(const Selection& s) {
@@ -152,23 +146,10 @@ std::vector<std::pair<std::string, std::string>> facts_of(const Session& session
 report::Picture picture_of(const InputSet& set, std::size_t sample) {
   const Shape& s = set.inputs.shape();
   if (s.rank() != 4) return {};
-  report::Picture picture{static_cast<int>(s[2]), static_cast<int>(s[3]), {}};
-  if (sample < set.rgb.size()) {
-    picture.rgb = set.rgb[sample];
-    return picture;
-  }
-  const auto pixels = static_cast<std::size_t>(s[2] * s[3]);
-  const auto channels = static_cast<std::size_t>(s[1]);
-  const auto values = set.inputs.data<float>().subspan(sample * channels * pixels, channels * pixels);
-  const auto [low, high] = std::ranges::minmax(values);
-  const double scale = high > low ? 255.0 / (static_cast<double>(high) - low) : 0;
-  for (std::size_t i = 0; i < pixels; ++i) {
-    for (std::size_t c = 0; c < 3; ++c) {
-      const double v = (values[(channels == 3 ? c : 0) * pixels + i] - low) * scale;
-      picture.rgb.push_back(static_cast<std::uint8_t>(std::isfinite(v) ? std::lround(v) : 128));
-    }
-  }
-  return picture;
+  if (sample < set.rgb.size()) return {static_cast<int>(s[2]), static_cast<int>(s[3]), set.rgb[sample]};
+  const auto size = static_cast<std::size_t>(s[1] * s[2] * s[3]);
+  return report::draw_input(set.inputs.data<float>().subspan(sample * size, size), static_cast<int>(s[1]),
+                            static_cast<int>(s[2]), static_cast<int>(s[3]));
 }
 
 report::SelectReport describe(const Session& session, const InputSet& set, const SelectionData& data,

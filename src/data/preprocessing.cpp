@@ -90,15 +90,15 @@ void check(const Preprocessing& p) {
   }
 }
 
-Photo load_photo(const std::filesystem::path& path, const Preprocessing& p) {
-  cv::Mat bgr = fit(decode(path, cv::IMREAD_COLOR), p, false);
-  Photo photo;
-  cv::Mat rgb;
-  cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
-  photo.rgb.assign(rgb.datastart, rgb.dataend);
+Photo photo_of(const std::vector<std::uint8_t>& bytes, std::int64_t height, std::int64_t width,
+               const Preprocessing& p) {
+  if (static_cast<std::int64_t>(bytes.size()) != height * width * 3)
+    throw Error(fmt::format("{} bytes are no {}x{} RGB image", bytes.size(), height, width));
+  Photo photo{{}, bytes};
+  const cv::Mat rgb(static_cast<int>(height), static_cast<int>(width), CV_8UC3, photo.rgb.data());
   cv::Mat pixels = rgb;
-  if (p.channels == "bgr") pixels = bgr;
-  if (p.channels == "gray") cv::cvtColor(bgr, pixels, cv::COLOR_BGR2GRAY);
+  if (p.channels == "bgr") cv::cvtColor(rgb, pixels, cv::COLOR_RGB2BGR);
+  if (p.channels == "gray") cv::cvtColor(rgb, pixels, cv::COLOR_RGB2GRAY);
   const std::int64_t channels = p.channel_count();
   const std::int64_t size = std::int64_t{pixels.rows} * pixels.cols;
   photo.input = Tensor::empty(DType::f32, {1, channels, pixels.rows, pixels.cols});
@@ -112,6 +112,12 @@ Photo load_photo(const std::filesystem::path& path, const Preprocessing& p) {
     }
   }
   return photo;
+}
+
+Photo load_photo(const std::filesystem::path& path, const Preprocessing& p) {
+  cv::Mat rgb;
+  cv::cvtColor(fit(decode(path, cv::IMREAD_COLOR), p, false), rgb, cv::COLOR_BGR2RGB);
+  return photo_of({rgb.datastart, rgb.dataend}, rgb.rows, rgb.cols, p);
 }
 
 Tensor load_mask(const std::filesystem::path& path, const Preprocessing& p) {

@@ -37,6 +37,10 @@ struct Photo {
   std::vector<std::uint8_t> rgb;  // H·W·3: the crop, for display
 };
 
+/// Pixels [height, width, 3] that need no resizing. Throws Error where their number is another.
+Photo photo_of(const std::vector<std::uint8_t>& rgb, std::int64_t height, std::int64_t width,
+               const Preprocessing& preprocessing);
+
 /// Decodes (EXIF orientation respected), resizes the shorter side (area interpolation when shrinking), crops
 /// the centre. Throws InputError for files that are no images or too large.
 Photo load_photo(const std::filesystem::path& path, const Preprocessing& preprocessing);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "demo/networks.h"
+#include "select/statistics.h"
 #include "validate/metric.h"
 
 namespace heatproof::demo {
@@ -18,30 +19,17 @@ struct Measured {
   double conservation, positivity, continuity, selectivity;
 };
 
-double mean(const std::vector<double>& v) {
-  double sum = 0;
-  for (double x : v) sum += x / static_cast<double>(v.size());
-  return sum;
-}
-
-Measured measure(const Shapes& s, const std::string& text, std::uint64_t seed) {
-  const Recipe recipe = parse_recipe(text);
-  Explainer explainer(s.network, {recipe}, s.options);
-  Evaluation e{.network = s.network,
-               .inputs = s.set.inputs,
-               .targets = s.targets,
-               .logits = s.logits,
-               .black = s.black,
-               .white = s.white};
-  e.explain = [&](const Tensor& x, auto targets, auto ids) {
+Measured measure(const Shapes& s, const std::string& text) {
+  Explainer explainer(s.network, {parse_recipe(text)}, s.options);
+  const auto explain = [&](const Tensor& x, auto targets, auto ids) {
     return explainer.explain(x, targets, ids).relevance[0];
   };
-  e.seed = seed;
-  for (const InputItem& item : s.set.items) e.ids.push_back(sample_id(item.hash));
-  e.relevance = e.explain(e.inputs, e.targets, e.ids);
-  e.heatmap = pool_channels(e.relevance, pool_of(recipe));
-  const auto score = [&](const char* metric) { return mean(evaluate(parse_metric(metric), e).values); };
-  return {recipe.text, score("conservation"), score("positivity"), score("continuity:neighbours=2,path=2"),
+  std::vector<std::uint64_t> ids;
+  for (const InputItem& item : s.set.items) ids.push_back(sample_id(item.hash));
+  Evaluation e = evaluation_of(s, explain(s.set.inputs, s.targets, ids));
+  e.explain = explain;
+  const auto score = [&](const char* metric) { return mean_of(evaluate(parse_metric(metric), e).values); };
+  return {text, score("conservation"), score("positivity"), score("continuity:neighbours=2,path=2"),
           score("pixel_flipping")};
 }
 
@@ -50,7 +38,7 @@ Result run(const Options& options) {
   std::vector<Measured> rows;
   for (const char* recipe :
        {"uniform", "lrp_epsilon_plus", "lrp_zplus:bias=ignore", "gradient_x_input", "random"})
-    rows.push_back(measure(s, recipe, options.seed));
+    rows.push_back(measure(s, recipe));
   const Measured& uniform = rows[0];
   const Measured& best = *std::ranges::max_element(rows, {}, &Measured::selectivity);
   std::vector<Figure> figures = {{"uniform: conservation", uniform.conservation, 1, 1e-3},

@@ -53,7 +53,7 @@ Result run(const Options& options) {
     figures.push_back({recipe + ", 8 layers with biases",
                        ratio(random_relu_network(8, kWidth, true, options.seed), recipe, x), 1, 1e-3});
   nlohmann::json labels = nlohmann::json::array();
-  std::vector<nlohmann::json> series(recipes.size(), nlohmann::json::array());
+  std::vector<std::vector<double>> series(recipes.size());
   double farthest = 0;
   for (const std::int64_t depth : {1, 2, 4, 8, 16, 32}) {
     const Network network = random_relu_network(depth, kWidth, true, options.seed);
@@ -75,17 +75,7 @@ Result run(const Options& options) {
   report::Page page = start_page(kConservationDemo, outcome, holds);
   page.section("Sum of relevance over score, by depth");
   page.text("Random ReLU networks with biases, 32 neurons wide; median over 24 inputs. 1 is conservation.");
-  nlohmann::json sets = nlohmann::json::array();
-  for (std::size_t k = 0; k < recipes.size(); ++k)
-    sets.push_back({{"label", recipes[k]}, {"data", series[k]}, {"colour", k}});
-  page.chart({{"type", "line"},
-              {"data", {{"labels", labels}, {"datasets", sets}}},
-              {"options",
-               {{"scales",
-                 {{"x", {{"title", {{"display", true}, {"text", "layers"}}}}},
-                  {"y", {{"title", {{"display", true}, {"text", "sum of relevance / score"}}}}}}},
-                {"plugins", {{"legend", {{"position", "bottom"}}}}}}}},
-             "Sum of relevance divided by the score against the number of layers");
+  add_chart(page, {labels, recipes, series, "layers", "sum of relevance / score"});
   page.section("Figures");
   add_figures(page, figures);
   page.section("What it shows");

@@ -13,7 +13,8 @@ namespace heatproof::demo {
 const std::vector<const Demo*>& demos() {
   // One line per demonstration.
   static const std::vector<const Demo*> all{
-      &kConservationDemo, &kDepthDemo, &kInvarianceDemo, &kBlindspotDemo, &kSelectionDemo,
+      &kConservationDemo, &kDepthDemo,         &kContinuityDemo, &kInvarianceDemo,
+      &kBlindspotDemo,    &kPixelFlippingDemo, &kSelectionDemo,  &kCleverHansDemo,
   };
   return all;
 }
@@ -43,6 +44,24 @@ void add_figures(report::Page& page, const std::vector<Figure>& figures) {
     rows.push_back({report::escape(f.name), report::number(f.measured, 6), report::number(f.expected, 6),
                     f.holds() ? "yes" : "no"});
   page.table({"figure", "measured", "expected", "holds"}, rows, {false, true, true, false});
+}
+
+void add_chart(report::Page& page, const LineChart& chart) {
+  nlohmann::json sets = nlohmann::json::array();
+  for (std::size_t k = 0; k < chart.names.size(); ++k)
+    sets.push_back({{"label", chart.names[k]}, {"data", chart.series[k]}, {"colour", k}});
+  const auto title = [](const std::string& text) {
+    return nlohmann::json{{"display", true}, {"text", text}};
+  };
+  page.chart(
+      {{"type", "line"},
+       {"data", {{"labels", chart.positions}, {"datasets", sets}}},
+       {"options",
+        {{"scales",
+          {{"x", {{"title", title(chart.x)}}},
+           {"y", {{"type", chart.logarithmic ? "logarithmic" : "linear"}, {"title", title(chart.y)}}}}},
+         {"plugins", {{"legend", {{"position", "bottom"}, {"display", sets.size() > 1}}}}}}}},
+      chart.y + " against " + chart.x);
 }
 
 nlohmann::json to_json(const std::vector<Figure>& figures) {

@@ -43,10 +43,20 @@ const Demo& find_demo(const std::string& name);
 report::Page start_page(const Demo& demo, const std::string& outcome, bool holds);
 /// A table of figures: name, measured, expected.
 void add_figures(report::Page& page, const std::vector<Figure>& figures);
+/// Lines over common positions along x. logarithmic: of the y axis.
+struct LineChart {
+  nlohmann::json positions;
+  std::vector<std::string> names;
+  std::vector<std::vector<double>> series;
+  std::string x, y;
+  bool logarithmic = false;
+};
+void add_chart(report::Page& page, const LineChart& chart);
 nlohmann::json to_json(const std::vector<Figure>& figures);
 bool all_hold(const std::vector<Figure>& figures);
 
 // One file each.
 extern const Demo kConservationDemo, kDepthDemo, kInvarianceDemo, kBlindspotDemo, kSelectionDemo;
+extern const Demo kContinuityDemo, kPixelFlippingDemo, kCleverHansDemo;
 
 }  // namespace heatproof::demo

@@ -65,54 +65,39 @@ Result run(const Options& options) {
   const std::vector<std::string> recipes{"gradient_x_input", "lrp_zplus:bias=ignore"};
   const std::vector<std::int64_t> depths{2, 5, 10, 20, 30, 40, 50};
   constexpr std::size_t kTen = 2;  // correlations are compared where the function itself is not yet chaotic
-  std::vector<nlohmann::json> magnitude(recipes.size(), nlohmann::json::array());
-  std::vector<nlohmann::json> roughness(recipes.size(), nlohmann::json::array());
-  std::vector<std::vector<Measured>> all(recipes.size());
+  std::vector<std::vector<double>> magnitude(recipes.size());
+  std::vector<std::vector<double>> roughness(recipes.size());
   for (const std::int64_t depth : depths) {
     const Network network = normalised_relu_network(depth, kWidth, options.seed);
     const Tensor scores = network.predict(x);
     const auto relevance = explain(network, recipes, x, std::vector<std::int64_t>(kPoints, 0));
     for (std::size_t k = 0; k < recipes.size(); ++k) {
-      all[k].push_back(measure(relevance[k], scores));
-      magnitude[k].push_back(all[k].back().magnitude);
-      roughness[k].push_back(all[k].back().correlation);
+      const Measured m = measure(relevance[k], scores);
+      magnitude[k].push_back(m.magnitude);
+      roughness[k].push_back(m.correlation);
     }
   }
-  const double gradient_growth = all[0].back().magnitude / all[0].front().magnitude;
-  const double lrp_growth = all[1].back().magnitude / all[1].front().magnitude;
-  const bool holds =
-      gradient_growth > 3 && lrp_growth < 2 && all[0][kTen].correlation < all[1][kTen].correlation;
+  const double gradient_growth = magnitude[0].back() / magnitude[0].front();
+  const double lrp_growth = magnitude[1].back() / magnitude[1].front();
+  const bool holds = gradient_growth > 3 && lrp_growth < 2 && roughness[0][kTen] < roughness[1][kTen];
   const std::string outcome = fmt::format(
       "From 2 to 50 layers, Σ|gradient × input| / |f| grows by a factor of {}, z⁺ by {}; {} layers deep, "
       "gradients eight steps apart on a line "
       "correlate with {:.2f}, z⁺ relevances with {:.2f}.",
-      report::number(gradient_growth), report::number(lrp_growth), depths[kTen], all[0][kTen].correlation,
-      all[1][kTen].correlation);
+      report::number(gradient_growth), report::number(lrp_growth), depths[kTen], roughness[0][kTen],
+      roughness[1][kTen]);
   report::Page page = start_page(kDepthDemo, outcome, holds);
-  const auto chart = [&](const std::vector<nlohmann::json>& series, const char* title, const char* kind) {
-    nlohmann::json sets = nlohmann::json::array();
-    for (std::size_t k = 0; k < recipes.size(); ++k)
-      sets.push_back({{"label", recipes[k]}, {"data", series[k]}, {"colour", k}});
-    page.chart({{"type", "line"},
-                {"data", {{"labels", depths}, {"datasets", sets}}},
-                {"options",
-                 {{"scales",
-                   {{"x", {{"title", {{"display", true}, {"text", "layers"}}}}},
-                    {"y", {{"type", kind}, {"title", {{"display", true}, {"text", title}}}}}}},
-                  {"plugins", {{"legend", {{"position", "bottom"}}}}}}}},
-               title);
-  };
   page.section("Magnitude");
   page.text(
       "Random ReLU networks, 64 neurons wide, with weights and biases as batch normalisation sets them, so "
       "that activations keep their size from layer to layer as in trained networks; median over 256 points "
       "of a line between two inputs.");
-  chart(magnitude, "sum of |relevance| / |score|", "logarithmic");
+  add_chart(page, {depths, recipes, magnitude, "layers", "sum of |relevance| / |score|", true});
   page.section("Roughness");
   page.text(
       "Correlation of the explanation with the one eight points further along the line: 1 where it changes "
       "slowly, 0 like white noise.");
-  chart(roughness, "correlation along the line", "linear");
+  add_chart(page, {depths, recipes, roughness, "layers", "correlation along the line"});
   page.section("What it shows");
   page.text(
       "The number of linear regions grows exponentially with depth (Montúfar et al. 2014): the gradient "

@@ -1,11 +1,14 @@
 #include "demo/networks.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "base/random.h"
 #include "onnx/model.h"
 #include "ops/arithmetic.h"
 #include "ops/operators.h"
+#include "validate/features.h"
 
 namespace heatproof::demo {
 
@@ -99,23 +102,66 @@ Network normalised_relu_network(std::int64_t depth, std::int64_t width, std::uin
   });
 }
 
-Shapes load_shapes(const Options& options, std::int64_t images) {
-  const auto folder = options.assets / "shapes";
-  const Preprocessing p = read_model_config(folder / "shapes.toml");
-  Network network([model = Model::load(folder / "shapes.onnx")](std::int64_t batch) {
+Shipped load_shipped(const Options& options, const std::string& name) {
+  const auto folder = options.assets / name;
+  const Preprocessing p = read_model_config(folder / (name + ".toml"));
+  Network network([model = Model::load(folder / (name + ".onnx"))](std::int64_t batch) {
     Specialization s;
     s.batch = batch;
     return model.specialize(s);
   });
-  InputSet set = load_inputs(folder / "images", p, {-1, 3, 64, 64}, images);
-  Tensor logits = network.predict(set.inputs);
-  auto targets = argmax_rows(logits);
   ExplainOptions explain;
   explain.low = p.black();
   explain.high = p.white();
   explain.seed = options.seed;
-  return {std::move(network), std::move(set), std::move(logits), std::move(targets), explain,
-          p.black(),          p.white()};
+  return {std::move(network), p, explain};
+}
+
+Shapes load_shapes(const Options& options, std::int64_t images) {
+  Shipped shipped = load_shipped(options, "shapes");
+  const Preprocessing& p = shipped.preprocessing;
+  InputSet set = load_inputs(options.assets / "shapes" / "images", p, {-1, 3, 64, 64}, images);
+  Tensor logits = shipped.network.predict(set.inputs);
+  auto targets = argmax_rows(logits);
+  return {std::move(shipped.network),
+          std::move(set),
+          std::move(logits),
+          std::move(targets),
+          shipped.options,
+          p.black(),
+          p.white()};
+}
+
+void add_pictures(report::Page& page, const std::vector<std::string>& columns,
+                  const std::vector<report::Picture>& pictures) {
+  std::string grid = fmt::format(
+      "<div class=\"heatmaps\" style=\"grid-template-columns:repeat({},minmax(var(--cell),1fr))\">\n",
+      columns.size());
+  for (const std::string& name : columns)
+    grid += fmt::format("<div class=\"column\">{}</div>", report::escape(name));
+  for (std::size_t k = 0; k < pictures.size(); ++k)
+    grid += fmt::format("<figure><img src=\"{}\" alt=\"{}\"></figure>", report::data_uri(pictures[k]),
+                        report::escape(columns[k % columns.size()]));
+  page.html(grid + "\n</div>");
+}
+
+report::Picture draw_map(const Tensor& maps, std::int64_t i) {
+  return report::draw_heatmap(row_of(maps, i), static_cast<int>(maps.shape()[1]),
+                              static_cast<int>(maps.shape()[2]));
+}
+
+Evaluation evaluation_of(const Shapes& s, const Tensor& relevance) {
+  Evaluation e{.network = s.network,
+               .inputs = s.set.inputs,
+               .targets = s.targets,
+               .relevance = relevance,
+               .heatmap = pool_channels(relevance, Pool::sum),
+               .logits = s.logits,
+               .black = s.black,
+               .white = s.white,
+               .seed = s.options.seed};
+  for (const InputItem& item : s.set.items) e.ids.push_back(sample_id(item.hash));
+  return e;
 }
 
 std::vector<Tensor> explain(const Network& network, const std::vector<std::string>& recipes,

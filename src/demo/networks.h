@@ -2,9 +2,12 @@
 #pragma once
 
 #include "data/input_set.h"
+#include "data/preprocessing.h"
 #include "demo/demo.h"
 #include "explain/explainer.h"
 #include "explain/network.h"
+#include "report/heatmap.h"
+#include "validate/metric.h"
 
 namespace heatproof::demo {
 
@@ -31,6 +34,23 @@ struct Shapes {
   std::vector<double> black, white;
 };
 Shapes load_shapes(const Options& options, std::int64_t images = 0);
+
+/// A shipped network with its preprocessing and the box of its input.
+struct Shipped {
+  Network network;
+  Preprocessing preprocessing;
+  ExplainOptions options;
+};
+Shipped load_shipped(const Options& options, const std::string& name);
+
+/// What metrics look at, for relevance whose channels are summed; `shapes` must outlive it.
+Evaluation evaluation_of(const Shapes& shapes, const Tensor& relevance);
+
+/// A grid of pictures with a heading for each column; rows follow each other.
+void add_pictures(report::Page& page, const std::vector<std::string>& columns,
+                  const std::vector<report::Picture>& pictures);
+/// Row `i` of heatmaps [N, H, W] as a picture.
+report::Picture draw_map(const Tensor& maps, std::int64_t i);
 
 /// Relevance of several recipes for given inputs and targets.
 std::vector<Tensor> explain(const Network& network, const std::vector<std::string>& recipes,

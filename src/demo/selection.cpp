@@ -15,31 +15,20 @@ namespace {
 
 constexpr std::size_t kShownImages = 3;
 
-std::string picture(const report::Picture& p, const std::string& alternative) {
-  return fmt::format("<figure><img src=\"{}\" alt=\"{}\"></figure>", report::data_uri(p),
-                     report::escape(alternative));
-}
-
 /// Heatmaps of a few images, a row per image and a column per γ.
 void add_heatmaps(report::Page& page, const Shapes& s, const std::vector<double>& gammas,
                   const std::vector<Tensor>& maps) {
-  std::string grid = fmt::format(
-      "<div class=\"heatmaps\" style=\"grid-template-columns:repeat({},minmax(var(--cell),1fr))\">\n<div "
-      "class=\"column\">input</div>",
-      gammas.size() + 1);
-  for (double gamma : gammas) grid += fmt::format("<div class=\"column\">γ = {:g}</div>", gamma);
-  const auto height = static_cast<int>(maps[0].shape()[1]);
-  const auto width = static_cast<int>(maps[0].shape()[2]);
-  const auto pixels = static_cast<std::size_t>(height * width);
+  std::vector<std::string> columns{"input"};
+  for (double gamma : gammas) columns.push_back(fmt::format("γ = {:g}", gamma));
+  std::vector<report::Picture> pictures;
   const std::size_t stride = static_cast<std::size_t>(s.set.size()) / kShownImages;
   for (std::size_t k = 0; k < kShownImages; ++k) {
     const std::size_t i = k * stride;
-    grid += picture({height, width, s.set.rgb[i]}, s.set.items[i].name);
-    for (std::size_t g = 0; g < gammas.size(); ++g)
-      grid += picture(report::draw_heatmap(maps[g].data<float>().subspan(i * pixels, pixels), height, width),
-                      fmt::format("gamma {:g}", gammas[g]));
+    pictures.push_back(
+        {static_cast<int>(maps[0].shape()[1]), static_cast<int>(maps[0].shape()[2]), s.set.rgb[i]});
+    for (const Tensor& map : maps) pictures.push_back(draw_map(map, static_cast<std::int64_t>(i)));
   }
-  page.html(grid + "\n</div>");
+  add_pictures(page, columns, pictures);
 }
 
 Result run(const Options& options) {
@@ -48,19 +37,10 @@ Result run(const Options& options) {
   std::vector<std::string> recipes;
   for (double gamma : gammas) recipes.push_back(fmt::format("deep_taylor:gamma={:g}", gamma));
   const auto relevance = explain(s.network, recipes, s.set.inputs, s.targets, s.options);
-  Evaluation e{.network = s.network,
-               .inputs = s.set.inputs,
-               .targets = s.targets,
-               .logits = s.logits,
-               .black = s.black,
-               .white = s.white};
-  e.seed = options.seed;
-  for (const InputItem& item : s.set.items) e.ids.push_back(sample_id(item.hash));
   std::vector<std::vector<double>> scores;
   std::vector<Tensor> maps;
   for (const Tensor& r : relevance) {
-    e.relevance = r;
-    e.heatmap = pool_channels(r, Pool::sum);
+    const Evaluation e = evaluation_of(s, r);
     maps.push_back(e.heatmap);
     scores.push_back(evaluate(parse_metric("pixel_flipping"), e).values);
   }
@@ -68,7 +48,6 @@ Result run(const Options& options) {
   const std::size_t best = ranking[0].recipe;
   std::string ties;
   std::vector<std::vector<std::string>> table(gammas.size());
-  nlohmann::json means = nlohmann::json::array();
   std::vector<double> mean(gammas.size());
   for (const Ranked& r : ranking) {
     mean[r.recipe] = r.score.mean;
@@ -80,7 +59,6 @@ Result run(const Options& options) {
                        : r.in_best_set  ? "cannot be told from it"
                                         : ""};
   }
-  for (double v : mean) means.push_back(v);
   const bool holds = best != gammas.size() - 1 && mean[best] > mean.back();
   const std::string outcome = fmt::format(
       "On the shipped network the best γ is {:g} (relevance gain {}{}); γ = 1, gradient × input up to "
@@ -89,18 +67,7 @@ Result run(const Options& options) {
       report::number(mean.back(), 2));
   report::Page page = start_page(kSelectionDemo, outcome, holds);
   page.section("Relevance gain over γ");
-  nlohmann::json labels = nlohmann::json::array();
-  for (double gamma : gammas) labels.push_back(fmt::format("{:g}", gamma));
-  page.chart(
-      {{"type", "line"},
-       {"data",
-        {{"labels", labels}, {"datasets", {{{"label", "relevance gain"}, {"data", means}, {"colour", 0}}}}}},
-       {"options",
-        {{"scales",
-          {{"x", {{"title", {{"display", true}, {"text", "gamma"}}}}},
-           {"y", {{"title", {{"display", true}, {"text", "area between the flipping curves"}}}}}}},
-         {"plugins", {{"legend", {{"display", false}}}}}}}},
-      "Relevance gain against gamma");
+  add_chart(page, {gammas, {"relevance gain"}, {mean}, "gamma", "area between the flipping curves"});
   page.table({"γ", "relevance gain", "95 % interval", ""}, table, {true, true, true, false});
   page.section("Heatmaps along γ");
   add_heatmaps(page, s, gammas, maps);
@@ -112,7 +79,7 @@ Result run(const Options& options) {
   return {outcome,
           holds,
           std::move(page),
-          {{"gammas", gammas}, {"relevance_gain", means}, {"best", gammas[best]}}};
+          {{"gammas", gammas}, {"relevance_gain", mean}, {"best", gammas[best]}}};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/text.h"
 #include "explain/rules/rules.h"
 #include "graph/operator.h"
 #include "heatproof/error.h"
@@ -45,14 +46,6 @@ bool is_kind(const Value& node, const std::string& word) {
   return true;
 }
 
-bool glob(std::string_view pattern, std::string_view text) {
-  if (pattern.empty()) return text.empty();
-  if (pattern[0] == '*')
-    return glob(pattern.substr(1), text) || (!text.empty() && glob(pattern, text.substr(1)));
-  return !text.empty() && (pattern[0] == '?' || pattern[0] == text[0]) &&
-         glob(pattern.substr(1), text.substr(1));
-}
-
 rules::Options options_of(const Parameters& p) {
   return {p.number("epsilon"),
           p.has("bias") && p.text("bias") == "ignore" ? rules::Bias::ignore : rules::Bias::keep};
@@ -60,8 +53,11 @@ rules::Options options_of(const Parameters& p) {
 
 using LinearRule = std::function<Operands(const Linear&, Value)>;
 
-LinearRule linear_rule(const std::string& name, const Parameters& p, const PropagationInputs& in) {
-  const auto o = p.has("epsilon") ? options_of(p) : rules::Options{};
+/// absorbed: see rules::Options; may be null.
+LinearRule linear_rule(const std::string& name, const Parameters& p, const PropagationInputs& in,
+                       Value* absorbed) {
+  auto o = p.has("epsilon") ? options_of(p) : rules::Options{};
+  o.absorbed = absorbed;
   if (name == "epsilon" || name == "norm")
     return [=](const Linear& l, Value R) { return rules::epsilon(l, R, o); };
   if (name == "gamma")
@@ -135,7 +131,7 @@ class Propagation {
       text.remove_prefix(5);
     }
     if (text.starts_with("op:")) return node.node().op->name == text.substr(3);
-    if (text.starts_with("name:")) return glob(text.substr(5), node.node().name);
+    if (text.starts_with("name:")) return matches_glob(text.substr(5), node.node().name);
     return is_kind(node, std::string(text));
   }
 
@@ -147,7 +143,9 @@ class Propagation {
         break;
       }
     }
-    const std::vector<Contribution> contributions = apply(node, R, parse_spec(rule));
+    Value absorbed;
+    const std::vector<Contribution> contributions =
+        apply(node, R, parse_spec(rule), ledger_ != nullptr ? &absorbed : nullptr);
     Value leaving;
     for (const Contribution& c : contributions) {
       if (!c.relevance || c.to.constant()) continue;
@@ -159,8 +157,8 @@ class Propagation {
       }
     }
     if (ledger_ != nullptr && leaving) {
-      ledger_->push_back(
-          {node.node().name, std::string(node.node().op->name), rule, per_sample_sum(R), leaving});
+      ledger_->push_back({node.node().name, std::string(node.node().op->name), rule, per_sample_sum(R),
+                          leaving, absorbed ? per_sample_sum(absorbed) : absorbed});
     }
   }
 
@@ -170,7 +168,7 @@ class Propagation {
     return axes.empty() ? x : reduce_sum(x, axes, false);
   }
 
-  std::vector<Contribution> apply(Value node, Value R, const Spec& spec) const {
+  std::vector<Contribution> apply(Value node, Value R, const Spec& spec, Value* absorbed) const {
     const auto declared = std::ranges::find(rule_declarations(), spec.name, &RuleDeclaration::name);
     if (declared == rule_declarations().end())
       throw UsageError(fmt::format("composite: unknown rule '{}'", spec.name));
@@ -179,7 +177,7 @@ class Propagation {
     if (spec.name == "guided") return {{node.input(0), rules::guided_backprop(node, R)}};
     if (spec.name == "deconvnet") return {{node.input(0), rules::deconvnet(node, R)}};
     const auto linear = node.node().op->linear != nullptr ? node.node().op->linear(node) : std::nullopt;
-    if (const LinearRule rule = linear_rule(spec.name, p, in_); rule && linear) {
+    if (const LinearRule rule = linear_rule(spec.name, p, in_, absorbed); rule && linear) {
       const Operands shares = rule(*linear, R);
       std::vector<Contribution> contributions;
       for (std::size_t i = 0; i < shares.size(); ++i) contributions.push_back({linear->a[i], shares[i]});

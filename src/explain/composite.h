@@ -41,11 +41,12 @@ struct Contribution {
   Value relevance;
 };
 
-/// One entry of the conservation ledger: per-sample sums [N] of the relevance at a node's output and at its
-/// inputs.
+/// One entry of the conservation ledger: per-sample sums [N] of the relevance at a node's output, at its
+/// inputs, and in its bias.
 struct LedgerEntry {
   std::string node, op, rule;
   Value entering, leaving;
+  Value absorbed;  // by biases; invalid where there are none
 };
 
 struct PropagationInputs {

@@ -9,7 +9,7 @@
 
 #include "base/random.h"
 #include "base/spec.h"
-#include "engine/program.h"
+#include "explain/graph_copy.h"
 #include "graph/builder.h"
 #include "graph/operator.h"
 #include "heatproof/error.h"
@@ -21,87 +21,6 @@
 namespace heatproof {
 
 namespace {
-
-/// New inputs of a node by position, where they differ.
-using NewConstants = std::map<std::pair<NodeId, std::size_t>, Tensor>;
-/// Emits something else for a node; an invalid Value keeps it.
-using Emit = std::function<Value(Builder&, const Node&, const std::vector<Value>& inputs)>;
-/// A constant in place of a node; an invalid Value keeps it.
-using Replace = std::function<Value(Builder&, NodeId)>;
-
-/// Copies a graph with other constants and other nodes.
-Graph copy(const Graph& graph, const NewConstants& constants, const Emit& emit, const Replace& replace = {}) {
-  Builder g;
-  std::vector<Value> values;
-  for (NodeId id = 0; id < graph.size(); ++id) {
-    const Node& node = graph.node(id);
-    if (node.op == &kInput) {
-      values.push_back(g.input(node.name, node.type));
-      continue;
-    }
-    if (const Value other = replace ? replace(g, id) : Value{}) {
-      values.push_back(other);
-      continue;
-    }
-    if (node.op == &kConstant) {
-      values.push_back(g.constant(node.constant, node.name));
-      continue;
-    }
-    std::vector<Value> inputs;
-    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-      const auto it = constants.find({id, i});
-      if (it != constants.end())
-        inputs.push_back(g.constant(it->second));
-      else
-        inputs.push_back(node.inputs[i] == kNone ? Value{}
-                                                 : values[static_cast<std::size_t>(node.inputs[i])]);
-    }
-    Value value = emit ? emit(g, node, inputs) : Value{};
-    if (!value) value = g.add(*node.op, inputs, node.attributes, node.name);
-    values.push_back(value);
-  }
-  for (const Output& output : graph.outputs())
-    g.output(output.name, values[static_cast<std::size_t>(output.id)]);
-  return g.build();
-}
-
-/// The graph with every value that depends on no input as a constant (folded BatchNorms leave products of
-/// constants).
-Graph materialize(const Graph& graph) {
-  std::vector<Value> copies;
-  std::vector<NodeId> wanted;
-  Builder g;
-  for (NodeId id = 0; id < graph.size(); ++id) {
-    const Node& node = graph.node(id);
-    bool known = node.op != &kInput;
-    std::vector<Value> inputs;
-    for (NodeId input : node.inputs) {
-      inputs.push_back(input == kNone ? Value{} : copies[static_cast<std::size_t>(input)]);
-      known = known && (input == kNone || inputs.back());
-    }
-    copies.push_back(!known                  ? Value{}
-                     : node.op == &kConstant ? g.constant(node.constant)
-                                             : g.add(*node.op, inputs, node.attributes));
-    if (!known || node.op == &kConstant || node.op == &kFill || node.type.dtype != DType::f32) continue;
-    g.output(std::to_string(id), copies.back());
-    wanted.push_back(id);
-  }
-  if (wanted.empty()) return graph;
-  const std::vector<Tensor> results = Workspace(compile(g.build())).run(std::span<const Tensor>{});
-  std::map<NodeId, Tensor> known;
-  for (std::size_t k = 0; k < wanted.size(); ++k) known[wanted[k]] = results[k].clone();
-  return copy(graph, {}, {}, [&](Builder& b, NodeId id) {
-    const auto it = known.find(id);
-    return it == known.end() ? Value{} : b.constant(it->second, graph.node(id).name);
-  });
-}
-
-bool is_layer(const Graph& graph, NodeId id) {
-  const Node& node = graph.node(id);
-  if (node.op != &kConv && node.op != &kLinear) return false;
-  return graph.node(node.inputs[1]).op == &kConstant &&
-         (node.inputs.size() < 3 || node.inputs[2] == kNone || graph.node(node.inputs[2]).op == &kConstant);
-}
 
 bool grouped(const Node& node) { return node.op == &kConv && node.attributes.integer("group", 1) != 1; }
 
@@ -132,10 +51,6 @@ std::vector<Pair> hidden_pairs(const Graph& graph) {
       pairs.push_back({id, next});
   }
   return pairs;
-}
-
-const Tensor& weights_of(const Graph& graph, NodeId layer) {
-  return graph.node(graph.node(layer).inputs[1]).constant;
 }
 
 /// A weight tensor whose axis 0 (outgoing) or 1 (incoming) is rebuilt: entry k of the result is entry from[k]
@@ -185,7 +100,7 @@ Graph rebuild_channels(
     for (float s : scale) back.push_back(share / s);
     constants[{pair.second, 1}] = pick(current(pair.second, 1), 1, from, back);
   }
-  return copy(graph, constants, {});
+  return copy_graph(graph, constants, {});
 }
 
 Graph split_neurons(const Graph& graph) {
@@ -214,7 +129,7 @@ Graph rescale(const Graph& graph) {
 
 /// y = relu(y) − relu(−y) after every layer.
 Graph insert_identities(const Graph& graph) {
-  return copy(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
+  return copy_graph(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
     if (node.op != &kConv && node.op != &kLinear) return {};
     const Value y = g.add(*node.op, inputs, node.attributes, node.name);
     return g.add(kRelu, {y}) - g.add(kRelu, {-y});
@@ -223,7 +138,7 @@ Graph insert_identities(const Graph& graph) {
 
 /// Convolutions with a frame of zero taps around their kernel.
 Graph enlarge_kernels(const Graph& graph) {
-  return copy(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
+  return copy_graph(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
     if (node.op != &kConv || !inputs[1].constant()) return {};
     const ConvGeometry c = conv_geometry(node.attributes, inputs[1].shape());
     const auto spatial = static_cast<std::size_t>(c.spatial());
@@ -247,7 +162,7 @@ Graph enlarge_kernels(const Graph& graph) {
 
 /// Convolutions divided by a number per channel, with a BatchNormalization that multiplies it back.
 Graph unfold_batch_norm(const Graph& graph) {
-  return copy(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
+  return copy_graph(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
     if (node.op != &kConv || !inputs[1].constant()) return {};
     const std::int64_t channels = inputs[1].shape()[0];
     RandomStream random(0, {"unfold"}, static_cast<std::uint64_t>(channels));
@@ -272,7 +187,7 @@ Graph unfold_batch_norm(const Graph& graph) {
 /// Max pooling over values that are not negative, as maxima of two made from ReLUs.
 template <typename Maximum>
 Graph expand_max_pools(const Graph& graph, Maximum maximum) {
-  return copy(graph, {}, [&](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
+  return copy_graph(graph, {}, [&](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
     if (node.op != &kMaxPool || inputs[0].shape().rank() != 4 || inputs[0].sign() != Sign::non_negative)
       return {};
     const Shape& x = inputs[0].shape();
@@ -335,40 +250,6 @@ const Equivalent& find_equivalent(const std::string& name) {
     known.push_back(e.name);
   }
   throw UsageError(fmt::format("unknown rewrite '{}'; did you mean '{}'?", name, nearest(name, known)));
-}
-
-std::vector<std::string> weight_layers(const Graph& canonical) {
-  const Graph graph = materialize(canonical);
-  std::vector<std::string> names;
-  for (NodeId id = 0; id < graph.size(); ++id) {
-    if (is_layer(graph, id)) names.push_back(graph.node(id).name);
-  }
-  return names;
-}
-
-Graph randomize_layers(const Graph& canonical, std::size_t first, std::size_t last, std::uint64_t seed) {
-  const Graph graph = materialize(canonical);
-  NewConstants constants;
-  std::size_t layer = 0;
-  for (NodeId id = 0; id < graph.size(); ++id) {
-    if (!is_layer(graph, id)) continue;
-    const std::size_t k = layer++;
-    if (k < first || k >= last) continue;
-    const Node& node = graph.node(id);
-    Tensor w = weights_of(graph, id).clone();
-    double mean = 0;
-    double squares = 0;
-    for (float v : w.data<float>()) mean += v, squares += static_cast<double>(v) * v;
-    const auto n = static_cast<double>(w.elements());
-    mean /= n;
-    const double deviation = std::sqrt(std::max(0.0, squares / n - mean * mean));
-    RandomStream random(seed, {"randomize"}, k);
-    for (float& v : w.data<float>()) v = static_cast<float>(mean + deviation * random.normal());
-    constants[{id, 1}] = w;
-    if (node.inputs.size() > 2 && node.inputs[2] != kNone)
-      constants[{id, 2}] = Tensor::zeros(DType::f32, graph.node(node.inputs[2]).type.shape);
-  }
-  return copy(graph, constants, {});
 }
 
 }  // namespace heatproof

@@ -1,7 +1,6 @@
-// Other networks made from a network: functionally equal ones, and ones with randomised layers.
+// Functionally equal networks made from a network.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,11 +17,5 @@ struct Equivalent {
 const std::vector<Equivalent>& equivalents();
 /// Throws UsageError for names that do not exist.
 const Equivalent& find_equivalent(const std::string& name);
-
-/// Names of the layers with weights, from the input to the output.
-std::vector<std::string> weight_layers(const Graph& canonical);
-/// The network with the weights of layers [first, last) drawn anew: normal, with the layer's own mean and
-/// standard deviation; biases become zero. Equal seeds give equal weights (Adebayo et al. 2018).
-Graph randomize_layers(const Graph& canonical, std::size_t first, std::size_t last, std::uint64_t seed);
 
 }  // namespace heatproof

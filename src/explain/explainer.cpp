@@ -54,20 +54,20 @@ Graph Explainer::graph(std::int64_t batch) {
   in.high = edge(g, options_.high, 1, shape);
   g.output("logits", in.forward.logits);
   ledger_names_.assign(recipes_.size(), {});
-  std::vector<std::pair<Value, Value>> sums;
+  std::vector<LedgerEntry> sums;
   for (std::size_t i = 0; i < recipes_.size(); ++i) {
     if (recipes_[i].method->build == nullptr) continue;
     std::vector<LedgerEntry> ledger;
     in.ledger = options_.ledger ? &ledger : nullptr;
     g.output(recipes_[i].text, recipes_[i].method->build(in, recipes_[i].parameters));
-    for (const LedgerEntry& e : ledger) {
-      ledger_names_[i].push_back({e.node, e.op, e.rule});
-      sums.emplace_back(e.entering, e.leaving);
-    }
+    for (const LedgerEntry& e : ledger)
+      ledger_names_[i].push_back({e.node, e.op, e.rule, static_cast<bool>(e.absorbed)});
+    sums.insert(sums.end(), ledger.begin(), ledger.end());
   }
   for (std::size_t k = 0; k < sums.size(); ++k) {
-    g.output(fmt::format("ledger {} entering", k), sums[k].first);
-    g.output(fmt::format("ledger {} leaving", k), sums[k].second);
+    g.output(fmt::format("ledger {} entering", k), sums[k].entering);
+    g.output(fmt::format("ledger {} leaving", k), sums[k].leaving);
+    if (sums[k].absorbed) g.output(fmt::format("ledger {} absorbed", k), sums[k].absorbed);
   }
   return g.build();
 }
@@ -119,10 +119,16 @@ void Explainer::run(const Tensor& inputs, std::span<const std::int64_t> targets,
       LedgerLine& line = out.ledger[i][k];
       const LedgerName& name = ledger_names_[i][k];
       line.node = name.node, line.op = name.op, line.rule = name.rule;
-      const auto entering = results[next++].data<float>().first(ids.size());
-      const auto leaving = results[next++].data<float>().first(ids.size());
-      line.entering.insert(line.entering.end(), entering.begin(), entering.end());
-      line.leaving.insert(line.leaving.end(), leaving.begin(), leaving.end());
+      const auto append_sums = [&](std::vector<double>& to) {
+        const auto sums = results[next++].data<float>().first(ids.size());
+        to.insert(to.end(), sums.begin(), sums.end());
+      };
+      append_sums(line.entering);
+      append_sums(line.leaving);
+      if (name.has_bias)
+        append_sums(line.absorbed);
+      else
+        line.absorbed.resize(line.entering.size(), 0);
     }
   }
 }

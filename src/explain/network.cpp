@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/threads.h"
 #include "graph/operator.h"
 #include "graph/rewrite.h"
 #include "heatproof/error.h"
@@ -102,10 +103,10 @@ void Network::stream(std::int64_t count, ScoreKind kind,
     shape[0] = batch;
     Tensor x = Tensor::zeros(DType::f32, shape);
     const std::int64_t n = std::min(batch, count - done);
-    for (std::int64_t i = 0; i < n; ++i) {
+    try_parallel_for(n, [&](std::int64_t i) {
       fill(done + i,
            x.data<float>().subspan(static_cast<std::size_t>(i * size), static_cast<std::size_t>(size)));
-    }
+    });
     const Tensor scores = workspace(batch, kind).run({x})[0];
     const auto row = static_cast<std::size_t>(classes_);
     for (std::int64_t i = 0; i < n; ++i)

@@ -53,8 +53,8 @@ class Network {
   /// Logits [N, classes] (or probabilities) of N inputs.
   Tensor predict(const Tensor& inputs, ScoreKind kind = ScoreKind::logit) const;
 
-  /// Runs `count` inputs in batches without holding them all: fill(i, x) writes input i, use(i, scores) sees
-  /// its scores.
+  /// Runs `count` inputs in batches without holding them all: fill(i, x) writes input i (several at a time,
+  /// from several threads), use(i, scores) sees its scores, in order.
   void stream(std::int64_t count, ScoreKind kind,
               const std::function<void(std::int64_t, std::span<float>)>& fill,
               const std::function<void(std::int64_t, std::span<const float>)>& use) const;

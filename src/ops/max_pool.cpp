@@ -53,16 +53,24 @@ using Lanes [[gnu::vector_size(kChunk * sizeof(float))]] = float;
   std::memcpy(to, &from, sizeof(from));
 }
 
+/// The maxima of one window.
+[[gnu::always_inline]] inline void window_maximum(const float* x, Lanes& best, const PoolGeometry& g,
+                                                  const std::array<std::int64_t, 3>& at,
+                                                  std::int64_t stride) {
+  best = Lanes{} + kLowest;
+  for_window(
+      g, at, [&](std::int64_t p) __attribute__((always_inline)) {
+        Lanes values;
+        load(values, x + p * stride);
+        best = values > best ? values : best;
+      });
+}
+
 HEATPROOF_SIMD void forward_chunk(const float* x, float* y, const PoolGeometry& g, std::int64_t stride) {
   for_outputs(
       g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) __attribute__((always_inline)) {
-        Lanes best = Lanes{} + kLowest;
-        for_window(
-            g, at, [&](std::int64_t p) __attribute__((always_inline)) {
-              Lanes values;
-              load(values, x + p * stride);
-              best = values > best ? values : best;
-            });
+        Lanes best;
+        window_maximum(x, best, g, at, stride);
         store(y + pixel * stride, best);
       });
 }
@@ -86,13 +94,8 @@ HEATPROOF_SIMD void scatter_chunk(const float* x, const float* gradient, float* 
                                   std::int64_t stride) {
   for_outputs(
       g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) __attribute__((always_inline)) {
-        Lanes best = Lanes{} + kLowest;
-        for_window(
-            g, at, [&](std::int64_t p) __attribute__((always_inline)) {
-              Lanes values;
-              load(values, x + p * stride);
-              best = values > best ? values : best;
-            });
+        Lanes best;
+        window_maximum(x, best, g, at, stride);
         Lanes share;  // what is still to be given away
         load(share, gradient + pixel * stride);
         for_window(

@@ -62,6 +62,24 @@ std::string base64(std::string_view bytes) {
 
 }  // namespace
 
+Picture draw_input(std::span<const float> x, int channels, int height, int width,
+                   const std::vector<double>& low, const std::vector<double>& high) {
+  Picture picture{height, width, {}};
+  const auto [least, most] = std::ranges::minmax(x);
+  const auto pixels = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  for (std::size_t i = 0; i < pixels; ++i) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      const std::size_t channel = channels == 3 ? c : 0;
+      const double black = low.empty() ? least : low[low.size() == 1 ? 0 : channel];
+      const double white = high.empty() ? most : high[high.size() == 1 ? 0 : channel];
+      const double v = white > black ? 255 * (x[channel * pixels + i] - black) / (white - black) : 0;
+      picture.rgb.push_back(
+          static_cast<std::uint8_t>(std::isfinite(v) ? std::lround(std::clamp(v, 0.0, 255.0)) : 128));
+    }
+  }
+  return picture;
+}
+
 Picture draw_heatmap(std::span<const float> relevance, int height, int width) {
   Picture picture{
       height, width,

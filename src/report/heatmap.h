@@ -14,6 +14,10 @@ struct Picture {
   std::vector<std::uint8_t> rgb;
 };
 
+/// A network's input [channels, H, W] as a picture: `low` … `high` (one value, or one per channel; both
+/// empty: the input's own range) become black … white. Three channels are RGB, of others the first is shown.
+Picture draw_input(std::span<const float> x, int channels, int height, int width,
+                   const std::vector<double>& low = {}, const std::vector<double>& high = {});
 /// Signed relevance in a diverging map: white is 0, red positive, blue negative; symmetric, saturated at
 /// the 99.5th percentile of |relevance|. NaN and infinities are grey.
 Picture draw_heatmap(std::span<const float> relevance, int height, int width);

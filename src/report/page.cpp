@@ -127,6 +127,29 @@ Page& Page::chart(const nlohmann::json& configuration, std::string_view alternat
   return *this;
 }
 
+Page& Page::animation(const std::vector<std::string>& columns, const std::vector<Frame>& frames) {
+  std::string cells;
+  for (std::size_t c = 0; c < columns.size(); ++c) {
+    cells += fmt::format("<figure><div class=\"column\">{}</div>", escape(columns[c]));
+    for (std::size_t k = 0; k < frames.size(); ++k)
+      cells += fmt::format("<img src=\"{}\" alt=\"{}, frame {}\"{}>", data_uri(frames[k].pictures[c]),
+                           escape(columns[c]), k + 1, k == 0 ? "" : " hidden");
+    cells += "</figure>\n";
+  }
+  std::string captions;
+  for (std::size_t k = 0; k < frames.size(); ++k)
+    captions +=
+        fmt::format("<p class=\"note\"{}>{}</p>\n", k == 0 ? "" : " hidden", escape(frames[k].caption));
+  body_ += fmt::format(
+      "<div class=\"animation\" style=\"--columns:{}\">\n<div class=\"stage\">\n{}</div>\n<div "
+      "class=\"captions\">\n{}</div>\n"
+      "<div class=\"player\"><button type=\"button\">Play</button><input type=\"range\" min=\"0\" max=\"{}\" "
+      "value=\"0\" "
+      "aria-label=\"frame\"></div>\n</div>\n",
+      columns.size(), cells, captions, frames.empty() ? 0 : frames.size() - 1);
+  return *this;
+}
+
 std::string Page::render() const {
   std::string html =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "

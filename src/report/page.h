@@ -7,12 +7,20 @@
 #include <string_view>
 #include <vector>
 
+#include "report/heatmap.h"
+
 namespace heatproof::report {
 
 /// Text made safe for HTML.
 std::string escape(std::string_view text);
 /// A number with `digits` significant digits; "n/a" for NaN and infinities.
 std::string number(double value, int digits = 3);
+
+/// One moment of an animation: a picture for every column, and what is to be said of it.
+struct Frame {
+  std::vector<Picture> pictures;
+  std::string caption;
+};
 
 class Page {
  public:
@@ -27,6 +35,9 @@ class Page {
               const std::vector<bool>& numeric);
   /// A Chart.js chart; `alternative` describes it for those who cannot see it.
   Page& chart(const nlohmann::json& configuration, std::string_view alternative);
+
+  /// Pictures that follow each other, with a slider and a button; all frames have one picture per column.
+  Page& animation(const std::vector<std::string>& columns, const std::vector<Frame>& frames);
 
   std::string render() const;
 

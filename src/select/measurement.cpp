@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/files.h"
 
@@ -24,7 +25,10 @@ Measurement::Measurement(const SelectionData& data, const std::vector<Recipe>& r
       recipes_(recipes),
       seed_(seed),
       results_(results),
-      explainer_(data.network, recipes, data.explain) {}
+      explainer_(data.network, recipes, data.explain),
+      classes_(argmax_rows(data.logits)) {
+  for (const std::string& hash : data.hashes) sample_ids_.push_back(sample_id(hash));
+}
 
 CellKey Measurement::key(std::size_t image, std::size_t recipe, const MetricSpec& metric) const {
   std::string input = data_.hashes[image];
@@ -42,7 +46,10 @@ Evaluation Measurement::evaluation(std::span<const std::size_t> images) const {
                .logits = rows(data_.logits, images),
                .black = data_.black,
                .white = data_.white,
-               .seed = seed_};
+               .seed = seed_,
+               .donors = data_.inputs,
+               .donor_ids = sample_ids_,
+               .donor_classes = classes_};
   if (data_.masks.defined()) e.masks = rows(data_.masks, images);
   for (std::size_t i : images) {
     e.targets.push_back(data_.targets[i]);
@@ -53,8 +60,13 @@ Evaluation Measurement::evaluation(std::span<const std::size_t> images) const {
 
 Tensor Measurement::moved(std::size_t recipe, const Tensor& inputs, std::span<const std::int64_t> targets,
                           std::span<const std::uint64_t> ids) {
-  if (!std::ranges::equal(ids, moved_ids_)) {
+  const bool known = moved_inputs_.defined() && moved_inputs_.shape() == inputs.shape() &&
+                     std::ranges::equal(ids, moved_ids_) && std::ranges::equal(targets, moved_targets_) &&
+                     std::memcmp(moved_inputs_.raw(), inputs.raw(), inputs.bytes()) == 0;
+  if (!known) {
     moved_ = explainer_.explain(inputs, targets, ids);
+    moved_inputs_ = inputs.clone();
+    moved_targets_.assign(targets.begin(), targets.end());
     moved_ids_.assign(ids.begin(), ids.end());
   }
   return moved_.relevance[recipe];

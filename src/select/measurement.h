@@ -56,7 +56,12 @@ class Measurement {
   std::uint64_t seed_;
   Results& results_;
   Explainer explainer_;
-  // Explanations of moved inputs: every recipe is asked about the same ones in turn.
+  std::vector<std::int64_t> classes_;  // predictions and numbers of all samples
+  std::vector<std::uint64_t> sample_ids_;
+  // Explanations of moved inputs: every recipe is asked about the same ones in turn. Equal ids alone do not
+  // make equal inputs (metrics move the same samples differently) or targets.
+  Tensor moved_inputs_;
+  std::vector<std::int64_t> moved_targets_;
   std::vector<std::uint64_t> moved_ids_;
   Explanation moved_;
 };

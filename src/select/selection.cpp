@@ -26,16 +26,6 @@ void split(std::size_t images, const SelectionOptions& options, Selection& s) {
   s.held_back.assign(order.end() - static_cast<std::ptrdiff_t>(held), order.end());
 }
 
-std::vector<double> minus(const std::vector<double>& a, const std::vector<double>& b) {
-  std::vector<double> d;
-  for (std::size_t i = 0; i < a.size(); ++i) d.push_back(a[i] - b[i]);
-  return d;
-}
-
-double mean_of(const std::vector<double>& v) {
-  return std::accumulate(v.begin(), v.end(), 0.0) / static_cast<double>(v.size());
-}
-
 std::optional<std::size_t> best_control(const Selection& s) {
   for (const Ranked& r : s.ranking) {
     if (s.recipes[r.recipe].method->control && !r.failed) return r.recipe;

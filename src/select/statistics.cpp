@@ -13,6 +13,8 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
+}  // namespace
+
 double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
@@ -22,8 +24,6 @@ std::vector<double> minus(const std::vector<double>& a, const std::vector<double
   for (std::size_t i = 0; i < a.size(); ++i) d.push_back(a[i] - b[i]);
   return d;
 }
-
-}  // namespace
 
 Bootstrap::Bootstrap(std::size_t images, std::uint64_t seed, std::size_t resamples)
     : images_(images), resamples_(resamples), counts_(images * resamples, 0) {

@@ -27,6 +27,10 @@ class Bootstrap {
   std::vector<std::uint16_t> counts_;  // [resamples, images]
 };
 
+double mean_of(const std::vector<double>& values);
+/// Differences pair by pair.
+std::vector<double> minus(const std::vector<double>& a, const std::vector<double>& b);
+
 /// Holm 1979: adjusted p-values, in the order given.
 std::vector<double> holm(const std::vector<double>& p);
 

@@ -17,11 +17,12 @@ Scores completeness(const Evaluation& e, const Parameters& p) {
         std::copy(filler.begin(), filler.end(), x.begin());
       });
   Scores result;
-  for (std::int64_t i = 0; i < e.size(); ++i) {
-    const auto at = static_cast<std::size_t>(i);
+  const auto relevance = attributions(e.relevance, p);
+  for (std::size_t at = 0; at < relevance.size(); ++at) {
     double sum = 0;
-    for (double r : attributions_of(e, i, p)) sum += r;
-    const double gap = sum - (before[at] - after[at][0]);
+    for (double r : relevance[at]) sum += r;
+    const double expected = p.text("to") == "score" ? before[at] : before[at] - after[at][0];
+    const double gap = sum - expected;
     result.values.push_back(p.flag("as_quantus") ? (gap == 0 ? 1 : 0) : std::fabs(gap));
   }
   return result;
@@ -29,10 +30,8 @@ Scores completeness(const Evaluation& e, const Parameters& p) {
 
 Scores non_sensitivity(const Evaluation& e, const Parameters& p) {
   const std::int64_t n = e.inputs.elements() / e.size();
-  const std::int64_t step = p.integer("features_in_step");
-  std::vector<std::vector<float>> fillers;
-  for (std::int64_t i = 0; i < e.size(); ++i)
-    fillers.push_back(baseline_of(e, i, p.text("perturb_baseline")));
+  const auto step = static_cast<std::int64_t>(features_in_step(p, static_cast<std::size_t>(n)));
+  const auto fillers = all_baselines(e, p.text("perturb_baseline"));
   const std::int64_t steps = (n + step - 1) / step;
   const auto before = scores_of_inputs(e, p.text("score"));
   const auto after =
@@ -41,12 +40,11 @@ Scores non_sensitivity(const Evaluation& e, const Parameters& p) {
           x[static_cast<std::size_t>(f)] = fillers[static_cast<std::size_t>(i)][static_cast<std::size_t>(f)];
       });
   Scores result;
-  for (std::int64_t i = 0; i < e.size(); ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    const auto relevance = attributions_of(e, i, p);
+  const auto relevance = attributions(e.relevance, p);
+  for (std::size_t at = 0; at < relevance.size(); ++at) {
     double wrong = 0;
     for (std::int64_t f = 0; f < n; ++f) {
-      const bool irrelevant = relevance[static_cast<std::size_t>(f)] < p.number("eps");
+      const bool irrelevant = relevance[at][static_cast<std::size_t>(f)] < p.number("eps");
       const bool insensitive =
           std::fabs(after[at][static_cast<std::size_t>(f / step)] - before[at]) < p.number("eps");
       wrong += irrelevant != insensitive;
@@ -65,10 +63,16 @@ const Metric kCompleteness = {
     .unit = "score of the target",
     .source = "Sundararajan et al. 2017",
     .about = "|Σ relevance − (f(x) − f(baseline))|.",
-    .parameters = {perturb_baseline_parameter("black"),
+    .parameters = {{"to",
+                    std::string("difference"),
+                    "what relevance should sum to: f(x) - f(baseline), or the score f(x)",
+                    {},
+                    {},
+                    {"difference", "score"}},
+                   perturb_baseline_parameter("black"),
                    watched_score_parameter(),
                    absolute_parameter(false),
-                   {"normalise", false, "divide relevance by its largest magnitude"},
+                   normalise_parameter("none"),
                    {"as_quantus", false, "1 when the two are equal to the last bit, else 0"}},
     .score_all = completeness,
 };

@@ -14,12 +14,8 @@ namespace {
 Scores correlate(
     const Evaluation& e, const Parameters& p, std::int64_t sets,
     const std::function<std::vector<std::size_t>(std::int64_t sample, std::int64_t set)>& features) {
-  std::vector<std::vector<double>> relevance;
-  std::vector<std::vector<float>> baselines;
-  for (std::int64_t i = 0; i < e.size(); ++i) {
-    relevance.push_back(attributions_of(e, i, p));
-    baselines.push_back(baseline_of(e, i, p.text("perturb_baseline")));
-  }
+  const auto relevance = attributions(e.relevance, p);
+  const auto baselines = all_baselines(e, p.text("perturb_baseline"));
   const auto before = scores_of_inputs(e, p.text("score"));
   const auto after =
       scores_of_edits(e, sets, p.text("score"), [&](std::int64_t i, std::int64_t k, std::span<float> x) {
@@ -62,9 +58,9 @@ Scores correlation(const Evaluation& e, const Parameters& p) {
 
 Scores estimate(const Evaluation& e, const Parameters& p) {
   const auto n = static_cast<std::size_t>(features_of(e));
-  const auto step = static_cast<std::size_t>(p.integer("features_in_step"));
+  const std::size_t step = features_in_step(p, n);
   std::vector<std::vector<std::size_t>> orders;
-  for (std::int64_t i = 0; i < e.size(); ++i) orders.push_back(descending(attributions_of(e, i, p)));
+  for (const auto& relevance : attributions(e.relevance, p)) orders.push_back(descending(relevance));
   return correlate(e, p, static_cast<std::int64_t>((n + step - 1) / step),
                    [&](std::int64_t i, std::int64_t k) {
                      const auto& order = orders[static_cast<std::size_t>(i)];

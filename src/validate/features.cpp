@@ -13,11 +13,6 @@ namespace heatproof {
 
 namespace {
 
-std::span<const float> sample_row(const Tensor& t, std::int64_t i) {
-  const auto size = static_cast<std::size_t>(t.elements() / t.shape()[0]);
-  return t.data<float>().subspan(static_cast<std::size_t>(i) * size, size);
-}
-
 /// Ranks from 1; equal values share the mean of theirs.
 std::vector<double> ranks(std::span<const double> values) {
   std::vector<std::size_t> order(values.size());
@@ -36,9 +31,23 @@ std::vector<double> ranks(std::span<const double> values) {
 }  // namespace
 
 Parameter absolute_parameter(bool otherwise) { return {"abs", otherwise, "use |relevance|"}; }
-Parameter normalise_parameter() { return {"normalise", true, "divide relevance by its largest magnitude"}; }
+Parameter normalise_parameter(const std::string& otherwise) {
+  return {"normalise",
+          otherwise,
+          "divide relevance by its largest magnitude in the sample, or in the batch, as Quantus does",
+          {},
+          {},
+          {"sample", "batch", "none"}};
+}
 Parameter features_in_step_parameter() {
-  return {"features_in_step", std::int64_t{1}, "features removed together", 1, 1e9};
+  return {"features_in_step", std::int64_t{0},
+          "features removed together; 0: so many that there are at most 256 steps", 0, 1e9};
+}
+
+std::size_t features_in_step(const Parameters& p, std::size_t features) {
+  constexpr std::size_t kSteps = 256;
+  const auto given = static_cast<std::size_t>(p.integer("features_in_step"));
+  return given > 0 ? given : (features + kSteps - 1) / kSteps;
 }
 Parameter perturb_baseline_parameter(const std::string& otherwise) {
   return {"perturb_baseline", otherwise,
@@ -49,23 +58,46 @@ Parameter watched_score_parameter() {
   return {"score", std::string("logit"), "what is watched", {}, {}, {"logit", "probability", "difference"}};
 }
 
-std::vector<double> attributions_of(const Evaluation& e, std::int64_t i, const Parameters& p) {
-  const auto row = sample_row(e.relevance, i);
-  std::vector<double> a(row.begin(), row.end());
-  double most = 0;
-  for (double& v : a) {
-    most = std::max(most, std::fabs(v));
-    if (p.flag("abs")) v = std::fabs(v);
-  }
-  if (p.flag("normalise") && most > 0) {
-    for (double& v : a) v /= most;
-  }
+std::vector<Parameter> joined(std::vector<Parameter> a, const std::vector<Parameter>& b) {
+  a.insert(a.end(), b.begin(), b.end());
   return a;
+}
+
+std::span<const float> row_of(const Tensor& t, std::int64_t i) {
+  const auto size = static_cast<std::size_t>(t.elements() / t.shape()[0]);
+  return t.data<float>().subspan(static_cast<std::size_t>(i) * size, size);
+}
+
+std::span<float> row_of(Tensor& t, std::int64_t i) {
+  const auto size = static_cast<std::size_t>(t.elements() / t.shape()[0]);
+  return t.data<float>().subspan(static_cast<std::size_t>(i) * size, size);
+}
+
+std::vector<std::vector<double>> attributions(const Tensor& relevance, const Parameters& p) {
+  const std::string& normalise = p.text("normalise");
+  std::vector<std::vector<double>> all;
+  std::vector<double> largest;
+  for (std::int64_t i = 0; i < relevance.shape()[0]; ++i) {
+    const auto row = row_of(relevance, i);
+    all.emplace_back(row.begin(), row.end());
+    largest.push_back(0);
+    for (double& v : all.back()) {
+      largest.back() = std::max(largest.back(), std::fabs(v));
+      if (p.flag("abs")) v = std::fabs(v);
+    }
+  }
+  if (normalise == "none") return all;
+  if (normalise == "batch") std::ranges::fill(largest, *std::ranges::max_element(largest));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (largest[i] == 0) continue;
+    for (double& v : all[i]) v /= largest[i];
+  }
+  return all;
 }
 
 std::vector<float> baseline_of(const Evaluation& e, std::int64_t i, const std::string& name,
                                std::int64_t copy) {
-  const auto x = sample_row(e.inputs, i);
+  const auto x = row_of(e.inputs, i);
   if (name == "uniform") {
     RandomStream random = e.random(fmt::format("baseline {}", copy), i);
     std::vector<float> values(x.size());
@@ -86,6 +118,12 @@ std::vector<float> baseline_of(const Evaluation& e, std::int64_t i, const std::s
       throw UsageError(fmt::format("perturb_baseline={}: use black, white, mean, uniform or a number", name));
   }
   return std::vector<float>(x.size(), static_cast<float>(value));
+}
+
+std::vector<std::vector<float>> all_baselines(const Evaluation& e, const std::string& name) {
+  std::vector<std::vector<float>> all;
+  for (std::int64_t i = 0; i < e.size(); ++i) all.push_back(baseline_of(e, i, name));
+  return all;
 }
 
 std::vector<std::size_t> descending(std::span<const double> values) {
@@ -127,7 +165,7 @@ std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64
   std::vector<std::vector<double>> result(static_cast<std::size_t>(e.size()),
                                           std::vector<double>(static_cast<std::size_t>(copies)));
   const auto fill = [&](std::int64_t index, std::span<float> x) {
-    std::ranges::copy(sample_row(e.inputs, index / copies), x.begin());
+    std::ranges::copy(row_of(e.inputs, index / copies), x.begin());
     edit(index / copies, index % copies, x);
   };
   const auto use = [&](std::int64_t index, std::span<const float> scores) {

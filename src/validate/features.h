@@ -12,18 +12,29 @@ namespace heatproof {
 
 // Parameters with Quantus's names and defaults.
 Parameter absolute_parameter(bool otherwise);
-Parameter normalise_parameter();
+/// sample: divided by the largest |relevance| of the sample; batch: of all samples (Quantus); none.
+Parameter normalise_parameter(const std::string& otherwise = "sample");
 Parameter features_in_step_parameter();
+std::size_t features_in_step(const Parameters& p, std::size_t features);
 /// black: the image's minimum; white: its maximum; mean; uniform: random in [0, 1); or a number.
 Parameter perturb_baseline_parameter(const std::string& otherwise);
 Parameter watched_score_parameter();
+/// Both tables, one after the other.
+std::vector<Parameter> joined(std::vector<Parameter> a, const std::vector<Parameter>& b);
 
-/// Relevance of sample i, flat, as the parameters `abs` and `normalise` (division by max |a|) want it.
-std::vector<double> attributions_of(const Evaluation& e, std::int64_t i, const Parameters& p);
+/// Sample i of a tensor [N, ...], flat.
+std::span<const float> row_of(const Tensor& t, std::int64_t i);
+std::span<float> row_of(Tensor& t, std::int64_t i);
+
+/// Relevance [N, ...] of every sample, flat, as the parameters `abs` and `normalise` want it.
+std::vector<std::vector<double>> attributions(const Tensor& relevance, const Parameters& p);
 /// Values that removed features of sample i take, flat. `copy` tells random draws apart.
 /// Throws UsageError for baselines that are neither a known word nor a number.
 std::vector<float> baseline_of(const Evaluation& e, std::int64_t i, const std::string& name,
                                std::int64_t copy = 0);
+
+/// The same of every sample.
+std::vector<std::vector<float>> all_baselines(const Evaluation& e, const std::string& name);
 
 /// Indices by decreasing value; equal values by index.
 std::vector<std::size_t> descending(std::span<const double> values);

@@ -1,11 +1,15 @@
 #include "validate/imputer.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <numeric>
 #include <opencv2/imgproc.hpp>
+#include <opencv2/photo.hpp>
 
 #include "heatproof/error.h"
+#include "validate/features.h"
 
 namespace heatproof {
 
@@ -13,52 +17,145 @@ namespace {
 
 struct Planes {
   std::int64_t channels, height, width;
+  std::size_t pixels() const { return static_cast<std::size_t>(height * width); }
 };
 
-Planes planes_of(const Tensor& input) {
-  const Shape& s = input.shape();
+Planes planes_of(const Shape& s) {
   if (s.rank() == 4) return {s[1], s[2], s[3]};
-  return {1, 1, input.elements()};
+  return {1, 1, s.elements() / s[0]};
+}
+
+cv::Mat plane(std::vector<float>& values, const Planes& p, std::int64_t channel) {
+  return {static_cast<int>(p.height), static_cast<int>(p.width), CV_32F,
+          values.data() + static_cast<std::size_t>(channel) * p.pixels()};
+}
+
+double mean_of_plane(std::span<const float> x, const Planes& p, std::int64_t channel) {
+  const auto values = x.subspan(static_cast<std::size_t>(channel) * p.pixels(), p.pixels());
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+/// Removed pixels take values that do not hang on what else is removed.
+Impute fixed(std::vector<float> values, const Planes& p) {
+  return [values = std::make_shared<const std::vector<float>>(std::move(values)), p](
+             std::span<float> x, std::span<const std::size_t> removed) {
+    for (std::size_t offset = 0; offset < x.size(); offset += p.pixels()) {
+      for (const std::size_t pixel : removed) x[offset + pixel] = (*values)[offset + pixel];
+    }
+  };
+}
+
+/// One value per channel; `known` is empty (then `otherwise`), or has one value, or one per channel.
+std::vector<float> constant_planes(const Planes& p, const std::vector<double>& known, double otherwise) {
+  std::vector<float> values;
+  for (std::int64_t c = 0; c < p.channels; ++c) {
+    const double v = known.empty() ? otherwise : known[known.size() == 1 ? 0 : static_cast<std::size_t>(c)];
+    values.insert(values.end(), p.pixels(), static_cast<float>(v));
+  }
+  return values;
+}
+
+std::vector<float> means(std::span<const float> x, const Planes& p) {
+  std::vector<double> mean;
+  for (std::int64_t c = 0; c < p.channels; ++c) mean.push_back(mean_of_plane(x, p, c));
+  return constant_planes(p, mean, 0);
+}
+
+std::vector<float> noise_planes(std::span<const float> x, const Planes& p, RandomStream random) {
+  std::vector<float> values(x.size());
+  for (std::size_t offset = 0; offset < x.size(); offset += p.pixels()) {
+    const auto [low, high] = std::ranges::minmax(x.subspan(offset, p.pixels()));
+    for (std::size_t k = 0; k < p.pixels(); ++k)
+      values[offset + k] = static_cast<float>(random.uniform(low, high));
+  }
+  return values;
+}
+
+std::vector<float> blurred(std::span<const float> x, const Planes& p) {
+  std::vector<float> values(x.begin(), x.end());
+  const double sigma = std::max(1.0, static_cast<double>(std::min(p.height, p.width)) / 10);
+  for (std::int64_t c = 0; c < p.channels; ++c) {
+    cv::Mat image = plane(values, p, c);
+    cv::GaussianBlur(image.clone(), image, {0, 0}, sigma, sigma, cv::BORDER_REFLECT_101);
+  }
+  return values;
+}
+
+std::vector<float> local_means(std::span<const float> x, const Planes& p, std::int64_t reach) {
+  std::vector<float> values(x.begin(), x.end());
+  const int side = static_cast<int>(2 * reach + 1);
+  for (std::int64_t c = 0; c < p.channels; ++c) {
+    cv::Mat image = plane(values, p, c);
+    cv::blur(image.clone(), image, {std::min(side, image.cols), std::min(side, image.rows)}, {-1, -1},
+             cv::BORDER_REFLECT_101);
+  }
+  return values;
+}
+
+/// Another sample, chosen by hashing pairs of sample numbers, so that the order of the data set does not
+/// matter, and more samples change few choices.
+std::vector<float> another(const Evaluation& e, std::int64_t i) {
+  const Tensor& donors = e.donors.defined() ? e.donors : e.inputs;
+  const auto& ids = e.donors.defined() ? e.donor_ids : e.ids;
+  const std::uint64_t own = e.ids[static_cast<std::size_t>(i)];
+  std::int64_t best = -1;
+  std::uint64_t least = 0;
+  for (std::size_t k = 0; k < ids.size(); ++k) {
+    if (ids[k] == own) continue;
+    const std::uint64_t rank = RandomStream(e.seed ^ own, {"another"}, ids[k]).bits();
+    if (best < 0 || rank < least) best = static_cast<std::int64_t>(k), least = rank;
+  }
+  if (best < 0) throw UsageError("imputer=another needs at least two different images");
+  const auto row = row_of(donors, best);
+  return {row.begin(), row.end()};
+}
+
+/// Telea's fast marching, as OpenCV does it, on the image scaled to 8 bits.
+Impute inpainter(std::span<const float> x, const Planes& p) {
+  if (p.height == 1) throw UsageError("imputer=inpaint works on images only");
+  return [p, averages = means(x, p)](std::span<float> edited, std::span<const std::size_t> removed) {
+    if (removed.size() >= p.pixels()) {
+      std::ranges::copy(averages, edited.begin());
+      return;
+    }
+    cv::Mat mask = cv::Mat::zeros(static_cast<int>(p.height), static_cast<int>(p.width), CV_8U);
+    for (const std::size_t pixel : removed) mask.data[pixel] = 255;
+    for (std::size_t offset = 0; offset < edited.size(); offset += p.pixels()) {
+      const auto values = edited.subspan(offset, p.pixels());
+      const auto [low, high] = std::ranges::minmax(values);
+      const float scale = high > low ? 255 / (high - low) : 1;
+      cv::Mat bytes(mask.size(), CV_8U);
+      for (std::size_t k = 0; k < values.size(); ++k)
+        bytes.data[k] = cv::saturate_cast<std::uint8_t>((values[k] - low) * scale);
+      cv::Mat filled;
+      cv::inpaint(bytes, mask, filled, 3, cv::INPAINT_TELEA);
+      for (const std::size_t pixel : removed)
+        values[pixel] = low + static_cast<float>(filled.data[pixel]) / scale;
+    }
+  };
 }
 
 }  // namespace
 
 const std::vector<std::string>& imputer_names() {
-  static const std::vector<std::string> names{"mean", "black", "blur", "local_mean"};
+  static const std::vector<std::string> names{"mean",       "black",        "white",   "uniform", "blur",
+                                              "local_mean", "noisy_linear", "inpaint", "another"};
   return names;
 }
 
-Tensor impute(const std::string& name, const Tensor& input, const std::vector<double>& black,
-              std::int64_t reach) {
-  Tensor result = input.clone();
-  const Planes p = planes_of(input);
-  const std::int64_t pixels = p.height * p.width;
-  for (std::int64_t c = 0; c < p.channels; ++c) {
-    float* plane = result.data<float>().data() + c * pixels;
-    if (name == "mean") {
-      double sum = 0;
-      for (std::int64_t i = 0; i < pixels; ++i) sum += plane[i];
-      std::fill_n(plane, pixels, static_cast<float>(sum / static_cast<double>(pixels)));
-    } else if (name == "black") {
-      const double value = black.empty() ? 0 : black[black.size() == 1 ? 0 : static_cast<std::size_t>(c)];
-      std::fill_n(plane, pixels, static_cast<float>(value));
-    } else {
-      cv::Mat image(static_cast<int>(p.height), static_cast<int>(p.width), CV_32F, plane);
-      cv::Mat out;
-      if (name == "blur") {
-        const double sigma = std::max(1.0, static_cast<double>(std::min(p.height, p.width)) / 10);
-        cv::GaussianBlur(image, out, {0, 0}, sigma, sigma, cv::BORDER_REFLECT_101);
-      } else if (name == "local_mean") {
-        const int side = static_cast<int>(2 * reach + 1);
-        cv::blur(image, out, {std::min(side, image.cols), std::min(side, image.rows)}, {-1, -1},
-                 cv::BORDER_REFLECT_101);
-      } else {
-        throw UsageError(fmt::format("unknown imputer '{}'", name));
-      }
-      out.copyTo(image);
-    }
-  }
-  return result;
+Impute imputer(const std::string& name, const Evaluation& e, std::int64_t i, std::int64_t reach) {
+  const Planes p = planes_of(e.inputs.shape());
+  const auto x = row_of(e.inputs, i);
+  if (name == "mean") return fixed(means(x, p), p);
+  if (name == "black") return fixed(constant_planes(p, e.black, 0), p);
+  if (name == "white") return fixed(constant_planes(p, e.white, 1), p);
+  if (name == "uniform") return fixed(noise_planes(x, p, e.random("imputer uniform", i)), p);
+  if (name == "blur") return fixed(blurred(x, p), p);
+  if (name == "local_mean") return fixed(local_means(x, p, reach), p);
+  if (name == "noisy_linear") return linear_imputer(e, i, 0.01);
+  if (name == "inpaint") return inpainter(x, p);
+  if (name == "another") return fixed(another(e, i), p);
+  throw UsageError(fmt::format("unknown imputer '{}'; known are {}", name, fmt::join(imputer_names(), ", ")));
 }
 
 }  // namespace heatproof

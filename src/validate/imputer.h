@@ -1,6 +1,8 @@
 // What takes the place of removed pixels.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -8,14 +10,24 @@
 
 namespace heatproof {
 
-/// Names for parameter tables: mean, black, blur, local_mean.
+/// Names for parameter tables.
 const std::vector<std::string>& imputer_names();
 
-/// The values that removed pixels of one input take, in the input's shape [1, C, H, W] (other ranks: [1,
-/// ...]). mean: of each channel of this image. black: the network's value of black pixels (0 when unknown).
-/// blur: Gaussian blur, σ = a tenth of the shorter side. local_mean: mean of the box of `reach` pixels around
-/// each pixel.
-Tensor impute(const std::string& name, const Tensor& input, const std::vector<double>& black,
-              std::int64_t reach);
+/// Changes the removed pixels (indices into H·W; for other than images: into all features) of one input in
+/// place, in all channels.
+using Impute = std::function<void(std::span<float> x, std::span<const std::size_t> removed)>;
+
+/// An imputer for sample i of an evaluation; it may be called from several threads.
+/// mean: of each channel of this image. black, white: the network's values of such pixels (0 and 1 when
+/// unknown). uniform: noise between the channel's least and largest value. blur: Gaussian, σ = a tenth of the
+/// shorter side. local_mean: mean of the box of `reach` pixels around each pixel. noisy_linear: the weighted
+/// mean of the neighbours, all removed pixels at once, plus noise (Rong et al. 2022). inpaint: OpenCV's Telea
+/// 2004. another: the same pixels of another image of the data set.
+/// Throws UsageError for unknown names, and where there is no other image.
+Impute imputer(const std::string& name, const Evaluation& e, std::int64_t i, std::int64_t reach);
+
+/// The noisy linear imputer with a given standard deviation of the noise; the noise hangs on how many pixels
+/// are removed.
+Impute linear_imputer(const Evaluation& e, std::int64_t i, double noise);
 
 }  // namespace heatproof

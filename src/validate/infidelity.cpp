@@ -33,12 +33,8 @@ Scores infidelity(const Evaluation& e, const Parameters& p) {
       }
     }
   };
-  std::vector<std::vector<double>> relevance;
-  std::vector<std::vector<float>> fillers;
-  for (std::int64_t i = 0; i < e.size(); ++i) {
-    relevance.push_back(attributions_of(e, i, p));
-    fillers.push_back(baseline_of(e, i, p.text("perturb_baseline")));
-  }
+  const auto relevance = attributions(e.relevance, p);
+  const auto fillers = all_baselines(e, p.text("perturb_baseline"));
   const auto before = scores_of_inputs(e, p.text("score"));
   std::vector<std::vector<double>> predicted(relevance.size(), std::vector<double>(blocks.size()));
   const auto after = scores_of_edits(e, static_cast<std::int64_t>(blocks.size()), p.text("score"),
@@ -80,7 +76,7 @@ const Metric kInfidelity = {
                    perturb_baseline_parameter("black"),
                    watched_score_parameter(),
                    absolute_parameter(false),
-                   {"normalise", false, "divide relevance by its largest magnitude"}},
+                   normalise_parameter("none")},
     .score_all = infidelity,
 };
 

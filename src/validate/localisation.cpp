@@ -1,11 +1,47 @@
 // Does relevance lie where the evidence is known to be?
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
+#include "validate/features.h"
 #include "validate/metrics.h"
 
 namespace heatproof {
+
+namespace {
+
+/// Relevance of the pixels, as `abs` wants it.
+std::vector<double> pixels_of(const Sample& s, const Parameters& p) {
+  std::vector<double> values(s.heatmap.begin(), s.heatmap.end());
+  if (p.flag("abs")) {
+    for (double& v : values) v = std::fabs(v);
+  }
+  return values;
+}
+
+std::size_t mask_size(const Sample& s) {
+  return static_cast<std::size_t>(std::ranges::count_if(s.mask, [](float m) { return m > 0; }));
+}
+
+/// Share of the k most relevant pixels that lies in the mask.
+double hits(const Sample& s, const Parameters& p, std::size_t k) {
+  const auto order = descending(pixels_of(s, p));
+  const auto inside = std::count_if(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k),
+                                    [&](std::size_t i) { return s.mask[i] > 0; });
+  return static_cast<double>(inside) / static_cast<double>(k);
+}
+
+/// Share of the relevance that lies in the mask.
+double inside(const Sample& s, const std::vector<double>& values) {
+  double in = 0;
+  double total = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    total += values[i];
+    if (s.mask[i] > 0) in += values[i];
+  }
+  return total != 0 ? in / total : 0;
+}
+
+}  // namespace
 
 const Metric kPointingGame = {
     .name = "pointing_game",
@@ -14,11 +50,20 @@ const Metric kPointingGame = {
     .unit = "hit",
     .source = "Zhang et al. 2018",
     .about = "1 when the most relevant pixel lies in the mask, else 0.",
+    .parameters = {absolute_parameter(false),
+                   {"weighted", false, "a hit counts 1 - the share of the image that the mask takes"}},
     .needs_masks = true,
     .score =
-        [](const Sample& s, const Parameters&) {
-          const auto best = std::ranges::max_element(s.heatmap) - s.heatmap.begin();
-          return s.mask[static_cast<std::size_t>(best)] > 0 ? 1.0 : 0.0;
+        [](const Sample& s, const Parameters& p) {
+          const auto values = pixels_of(s, p);
+          const double size = static_cast<double>(mask_size(s));
+          if (size == 0) return static_cast<double>(NAN);
+          const double most = *std::ranges::max_element(values);
+          for (std::size_t i = 0; i < values.size(); ++i) {
+            if (values[i] == most && s.mask[i] > 0)
+              return p.flag("weighted") ? 1 - size / static_cast<double>(values.size()) : 1.0;
+          }
+          return 0.0;
         },
 };
 
@@ -29,17 +74,16 @@ const Metric kRelevanceMassAccuracy = {
     .unit = "share",
     .source = "Arras et al. 2022",
     .about = "Share of the positive relevance that lies in the mask.",
+    .parameters = {absolute_parameter(false),
+                   {"signed", false, "negative relevance counts against, as in Quantus"}},
     .needs_masks = true,
     .score =
-        [](const Sample& s, const Parameters&) {
-          double inside = 0;
-          double total = 0;
-          for (std::size_t i = 0; i < s.heatmap.size(); ++i) {
-            const double r = std::max(s.heatmap[i], 0.0F);
-            total += r;
-            if (s.mask[i] > 0) inside += r;
+        [](const Sample& s, const Parameters& p) {
+          auto values = pixels_of(s, p);
+          for (double& v : values) {
+            if (!p.flag("signed")) v = std::max(v, 0.0);
           }
-          return total > 0 ? inside / total : 0.0;
+          return mask_size(s) > 0 ? inside(s, values) : NAN;
         },
 };
 
@@ -50,18 +94,12 @@ const Metric kRelevanceRankAccuracy = {
     .unit = "share",
     .source = "Arras et al. 2022",
     .about = "Of the K most relevant pixels, K being the mask's size, the share that lies in the mask.",
+    .parameters = {absolute_parameter(false)},
     .needs_masks = true,
     .score =
-        [](const Sample& s, const Parameters&) {
-          const auto k = std::ranges::count_if(s.mask, [](float m) { return m > 0; });
-          std::vector<std::size_t> order(s.heatmap.size());
-          std::iota(order.begin(), order.end(), std::size_t{0});
-          std::partial_sort(order.begin(), order.begin() + k, order.end(), [&](std::size_t a, std::size_t b) {
-            return s.heatmap[a] != s.heatmap[b] ? s.heatmap[a] > s.heatmap[b] : a < b;
-          });
-          const auto hits =
-              std::count_if(order.begin(), order.begin() + k, [&](std::size_t i) { return s.mask[i] > 0; });
-          return k > 0 ? static_cast<double>(hits) / static_cast<double>(k) : NAN;
+        [](const Sample& s, const Parameters& p) {
+          const std::size_t k = mask_size(s);
+          return k > 0 ? hits(s, p, k) : NAN;
         },
 };
 
@@ -73,20 +111,15 @@ const Metric kTopKIntersection = {
     .source = "Theiner et al. 2021",
     .about = "Of the k most relevant pixels, the share that lies in the mask.",
     .parameters = {{"k", std::int64_t{1000}, "pixels", 1, 1e9},
-                   {"concept_influence", false, "divide by the share of the image that the mask takes"}},
+                   {"concept_influence", false, "divide by the share of the image that the mask takes"},
+                   absolute_parameter(false)},
     .needs_masks = true,
     .score =
         [](const Sample& s, const Parameters& p) {
-          std::vector<std::size_t> order(s.heatmap.size());
-          std::iota(order.begin(), order.end(), std::size_t{0});
-          std::ranges::stable_sort(order,
-                                   [&](std::size_t a, std::size_t b) { return s.heatmap[a] > s.heatmap[b]; });
-          const auto k = std::min(order.size(), static_cast<std::size_t>(p.integer("k")));
-          const auto size = std::ranges::count_if(s.mask, [](float m) { return m > 0; });
-          const auto hits = std::count_if(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k),
-                                          [&](std::size_t i) { return s.mask[i] > 0; });
+          const std::size_t size = mask_size(s);
           if (size == 0) return static_cast<double>(NAN);
-          const double share = static_cast<double>(hits) / static_cast<double>(k);
+          const double share =
+              hits(s, p, std::min(s.heatmap.size(), static_cast<std::size_t>(p.integer("k"))));
           return p.flag("concept_influence")
                      ? share * static_cast<double>(s.heatmap.size()) / static_cast<double>(size)
                      : share;
@@ -105,16 +138,11 @@ const Metric kAttributionLocalisation = {
     .needs_masks = true,
     .score =
         [](const Sample& s, const Parameters& p) {
-          double inside = 0;
-          double total = 0;
-          double size = 0;
-          for (std::size_t i = 0; i < s.heatmap.size(); ++i) {
-            const double r = p.flag("abs") ? std::fabs(s.heatmap[i]) : std::max(s.heatmap[i], 0.0F);
-            total += r;
-            if (s.mask[i] > 0) inside += r, size += 1;
-          }
-          if (size == 0 || total == 0) return static_cast<double>(NAN);
-          return inside / total * (p.flag("weighted") ? static_cast<double>(s.heatmap.size()) / size : 1);
+          auto values = pixels_of(s, p);
+          for (double& v : values) v = std::max(v, 0.0);
+          const double size = static_cast<double>(mask_size(s));
+          if (size == 0 || std::ranges::max(values) == 0) return static_cast<double>(NAN);
+          return inside(s, values) * (p.flag("weighted") ? static_cast<double>(values.size()) / size : 1);
         },
 };
 
@@ -125,22 +153,22 @@ const Metric kAuc = {
     .unit = "area",
     .source = "Fawcett 2006",
     .about = "Area under the ROC curve of relevance as a detector of the mask's pixels; 0.5 is chance.",
+    .parameters = {absolute_parameter(false)},
     .needs_masks = true,
     .score =
-        [](const Sample& s, const Parameters&) {
+        [](const Sample& s, const Parameters& p) {
+          const auto values = pixels_of(s, p);
           // Mann and Whitney: the share of pairs (inside, outside) in the right order, ties counted half.
-          std::vector<std::size_t> order(s.heatmap.size());
-          std::iota(order.begin(), order.end(), std::size_t{0});
-          std::ranges::sort(order, [&](std::size_t a, std::size_t b) { return s.heatmap[a] < s.heatmap[b]; });
+          auto order = descending(values);
+          std::ranges::reverse(order);
           double below = 0;
           double pairs = 0;
           double inside = 0;
           for (std::size_t k = 0; k < order.size();) {
             double in = 0;
             double out = 0;
-            const float value = s.heatmap[order[k]];
-            for (; k < order.size() && s.heatmap[order[k]] == value; ++k)
-              (s.mask[order[k]] > 0 ? in : out) += 1;
+            const double value = values[order[k]];
+            for (; k < order.size() && values[order[k]] == value; ++k) (s.mask[order[k]] > 0 ? in : out) += 1;
             pairs += in * (below + 0.5 * out);
             below += out;
             inside += in;

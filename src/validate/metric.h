@@ -49,6 +49,10 @@ struct Evaluation {
   ExplainOn explain_on = {};         // likewise
   std::uint64_t seed = 0;
   std::vector<std::uint64_t> ids;  // sample numbers, for random streams
+  // All samples of the data set, which metrics may borrow from; undefined: these samples are all.
+  Tensor donors = {};
+  std::vector<std::uint64_t> donor_ids = {};
+  std::vector<std::int64_t> donor_classes = {};
 
   std::int64_t size() const { return inputs.shape()[0]; }
   RandomStream random(std::string_view metric, std::int64_t sample) const {
@@ -82,6 +86,7 @@ struct Metric {
   std::vector<Parameter> parameters = {};
   bool needs_masks = false;
   bool needs_explainer = false;
+  bool compares_samples = false;  // a sample's score hangs on the other samples
   /// One of the two.
   double (*score)(const Sample&, const Parameters&) = nullptr;
   Scores (*score_all)(const Evaluation&, const Parameters&) = nullptr;

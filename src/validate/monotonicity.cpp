@@ -22,17 +22,15 @@ struct Steps {
 Steps steps_of(const std::vector<double>& relevance, const Parameters& p) {
   auto order = descending(relevance);
   std::ranges::reverse(order);
-  return {std::move(order), static_cast<std::size_t>(p.integer("features_in_step"))};
+  const std::size_t step = features_in_step(p, order.size());
+  return {std::move(order), step};
 }
 
 /// From nothing but the baseline, features come back by increasing relevance.
 Scores monotonicity(const Evaluation& e, const Parameters& p) {
   std::vector<Steps> steps;
-  std::vector<std::vector<float>> baselines;
-  for (std::int64_t i = 0; i < e.size(); ++i) {
-    steps.push_back(steps_of(attributions_of(e, i, p), p));
-    baselines.push_back(baseline_of(e, i, p.text("perturb_baseline")));
-  }
+  for (const auto& relevance : attributions(e.relevance, p)) steps.push_back(steps_of(relevance, p));
+  const auto baselines = all_baselines(e, p.text("perturb_baseline"));
   const bool quantus = p.flag("as_quantus");
   const auto scores = scores_of_edits(e, static_cast<std::int64_t>(steps[0].count()), p.text("score"),
                                       [&](std::int64_t i, std::int64_t k, std::span<float> x) {
@@ -55,11 +53,8 @@ Scores monotonicity(const Evaluation& e, const Parameters& p) {
 Scores correlation(const Evaluation& e, const Parameters& p) {
   const std::int64_t draws = p.integer("nr_samples");
   std::vector<Steps> steps;
-  std::vector<std::vector<double>> relevance;
-  for (std::int64_t i = 0; i < e.size(); ++i) {
-    relevance.push_back(attributions_of(e, i, p));
-    steps.push_back(steps_of(relevance.back(), p));
-  }
+  const auto relevance = attributions(e.relevance, p);
+  for (const auto& row : relevance) steps.push_back(steps_of(row, p));
   const auto count = steps[0].count();
   const auto before = scores_of_inputs(e, p.text("score"));
   const auto after = scores_of_edits(

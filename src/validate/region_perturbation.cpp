@@ -44,15 +44,17 @@ struct Patches {
 std::vector<std::vector<std::int64_t>> orders_of(const Evaluation& e, const Patches& g, const Parameters& p,
                                                  const std::string& order) {
   std::vector<std::vector<std::int64_t>> orders;
+  const auto relevance = attributions(e.relevance, p);
   for (std::int64_t i = 0; i < e.size(); ++i) {
     if (order == "random") {
       orders.push_back(e.random("region_perturbation", i).permutation(g.count()));
       continue;
     }
-    const auto relevance = attributions_of(e, i, p);
     std::vector<double> sums(static_cast<std::size_t>(g.count()));
     for (std::int64_t k = 0; k < g.count(); ++k)
-      g.for_features(k, [&](std::size_t f) { sums[static_cast<std::size_t>(k)] += relevance[f]; });
+      g.for_features(k, [&](std::size_t f) {
+        sums[static_cast<std::size_t>(k)] += relevance[static_cast<std::size_t>(i)][f];
+      });
     if (order == "lerf") {
       for (double& s : sums) s = -s;
     }
@@ -66,9 +68,7 @@ std::vector<std::vector<std::int64_t>> orders_of(const Evaluation& e, const Patc
 std::vector<std::vector<double>> walk(const Evaluation& e, const Patches& g, const Parameters& p,
                                       const std::string& order, std::int64_t steps) {
   const auto orders = orders_of(e, g, p, order);
-  std::vector<std::vector<float>> baselines;
-  for (std::int64_t i = 0; i < e.size(); ++i)
-    baselines.push_back(baseline_of(e, i, p.text("perturb_baseline")));
+  const auto baselines = all_baselines(e, p.text("perturb_baseline"));
   return scores_of_edits(e, steps, p.text("score"), [&](std::int64_t i, std::int64_t k, std::span<float> x) {
     const auto at = static_cast<std::size_t>(i);
     for (std::int64_t s = 0; s <= k; ++s)

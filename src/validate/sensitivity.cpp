@@ -1,100 +1,57 @@
 // How much explanations change under random noise: max-sensitivity, average sensitivity, local Lipschitz
 // estimate.
-#include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "validate/features.h"
 #include "validate/metrics.h"
+#include "validate/neighbours.h"
 
 namespace heatproof {
 
 namespace {
 
-std::span<const float> row(const Tensor& t, std::int64_t i) {
-  const auto size = static_cast<std::size_t>(t.elements() / t.shape()[0]);
-  return t.data<float>().subspan(static_cast<std::size_t>(i) * size, size);
-}
-
-double norm(std::span<const float> a, std::span<const float> b, int power) {
+double norm(std::span<const double> a) {
   double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double d = std::fabs(static_cast<double>(a[i]) - (b.empty() ? 0.0F : b[i]));
-    sum += power == 1 ? d : d * d;
-  }
-  return power == 1 ? sum : std::sqrt(sum);
+  for (double v : a) sum += v * v;
+  return std::sqrt(sum);
 }
 
-/// Calls use(sample, noisy input, its relevance) for every noisy copy whose prediction is still the same.
-template <typename Use>
-void for_noisy(const Evaluation& e, const Parameters& p, const std::function<double(RandomStream&)>& noise,
-               Use use) {
-  const std::int64_t copies = p.integer("nr_samples");
-  const auto classes = argmax_rows(e.logits);
-  for (std::int64_t k = 0; k < copies; ++k) {
-    Tensor moved = e.inputs.clone();
-    const auto size = static_cast<std::size_t>(moved.elements() / e.size());
-    std::vector<std::uint64_t> ids;
-    for (std::int64_t i = 0; i < e.size(); ++i) {
-      RandomStream random = e.random("noise " + std::to_string(k), i);
-      for (float& v : moved.data<float>().subspan(static_cast<std::size_t>(i) * size, size))
-        v += static_cast<float>(noise(random));
-      ids.push_back(e.ids[static_cast<std::size_t>(i)] * 1'000'003 + static_cast<std::uint64_t>(k) + 1);
-    }
-    const auto now = argmax_rows(e.network.predict(moved));
-    const Tensor relevance = e.explain(moved, e.targets, ids);
-    for (std::int64_t i = 0; i < e.size(); ++i) {
-      if (now[static_cast<std::size_t>(i)] == classes[static_cast<std::size_t>(i)])
-        use(i, row(moved, i), row(relevance, i));
-    }
-  }
+/// ‖R(x') − R(x)‖ / ‖R(x)‖ over noisy copies.
+Scores sensitivity(const Evaluation& e, const Parameters& p, Over over) {
+  const auto before = attributions(e.relevance, p);
+  return over_noisy_copies(e, p, uniform_noise(p), over, [&](const NoisyCopy& c) {
+    const auto& own = before[static_cast<std::size_t>(c.sample)];
+    std::vector<double> change;
+    for (std::size_t f = 0; f < own.size(); ++f) change.push_back(c.relevance[f] - own[f]);
+    return norm(change) / norm(own);
+  });
 }
 
-/// ‖R(x') − R(x)‖ / ‖R(x)‖ for every noisy copy.
-std::vector<std::vector<double>> sensitivities(const Evaluation& e, const Parameters& p) {
-  const double bound = p.number("lower_bound");
-  std::vector<std::vector<double>> all(static_cast<std::size_t>(e.size()));
-  for_noisy(
-      e, p, [bound](RandomStream& r) { return r.uniform(-bound, bound); },
-      [&](std::int64_t i, std::span<const float>, std::span<const float> relevance) {
-        const auto before = row(e.relevance, i);
-        all[static_cast<std::size_t>(i)].push_back(norm(relevance, before, 2) / norm(before, {}, 2));
-      });
-  return all;
-}
-
-Scores max_sensitivity(const Evaluation& e, const Parameters& p) {
-  Scores s;
-  for (const auto& v : sensitivities(e, p))
-    s.values.push_back(v.empty() ? NAN : *std::ranges::max_element(v));
-  return s;
-}
-
-Scores avg_sensitivity(const Evaluation& e, const Parameters& p) {
-  Scores s;
-  for (const auto& v : sensitivities(e, p)) {
-    double sum = 0;
-    for (double x : v) sum += x;
-    s.values.push_back(v.empty() ? NAN : sum / static_cast<double>(v.size()));
-  }
-  return s;
-}
+Scores max_sensitivity(const Evaluation& e, const Parameters& p) { return sensitivity(e, p, Over::largest); }
+Scores avg_sensitivity(const Evaluation& e, const Parameters& p) { return sensitivity(e, p, Over::mean); }
 
 Scores lipschitz(const Evaluation& e, const Parameters& p) {
-  Scores s;
-  s.values.assign(static_cast<std::size_t>(e.size()), NAN);
-  const double std = p.number("perturb_std");
-  for_noisy(
-      e, p, [std](RandomStream& r) { return std * r.normal(); },
-      [&](std::int64_t i, std::span<const float> x, std::span<const float> relevance) {
-        const double ratio = norm(relevance, row(e.relevance, i), 1) / (norm(x, row(e.inputs, i), 2) + 1e-10);
-        double& most = s.values[static_cast<std::size_t>(i)];
-        most = std::isnan(most) ? ratio : std::max(most, ratio);
-      });
-  return s;
+  const auto before = attributions(e.relevance, p);
+  const double mean = p.number("perturb_mean");
+  const double deviation = p.number("perturb_std");
+  const Noise noise = [=](RandomStream& r) { return mean + deviation * r.normal(); };
+  return over_noisy_copies(e, p, noise, Over::largest, [&](const NoisyCopy& c) {
+    const auto& own = before[static_cast<std::size_t>(c.sample)];
+    const auto x = row_of(e.inputs, c.sample);
+    std::vector<double> change;
+    std::vector<double> moved;
+    for (std::size_t f = 0; f < own.size(); ++f) {
+      change.push_back(c.relevance[f] - own[f]);
+      moved.push_back(static_cast<double>(c.x[f]) - x[f]);
+    }
+    return norm(change) / (norm(moved) + 1e-10);
+  });
 }
 
-Parameter samples_parameter() { return {"nr_samples", std::int64_t{50}, "noisy copies", 1, 1e6}; }
+std::vector<Parameter> sensitivity_parameters() {
+  return joined(joined(neighbour_parameters(50, "skip"), uniform_noise_parameters(0.2, 0)),
+                {absolute_parameter(false), normalise_parameter("none")});
+}
 
 }  // namespace
 
@@ -104,10 +61,8 @@ const Metric kMaxSensitivity = {
     .better = Better::lower,
     .unit = "relative change",
     .source = "Yeh et al. 2019",
-    .about =
-        "Largest relative change of relevance (L2) over inputs with uniform noise that keep their "
-        "prediction.",
-    .parameters = {samples_parameter(), {"lower_bound", 0.2, "noise is uniform in ± this", 0.0}},
+    .about = "Largest relative change of relevance (L2) over inputs with uniform noise.",
+    .parameters = sensitivity_parameters(),
     .needs_explainer = true,
     .score_all = max_sensitivity,
 };
@@ -118,9 +73,8 @@ const Metric kAvgSensitivity = {
     .better = Better::lower,
     .unit = "relative change",
     .source = "Yeh et al. 2019",
-    .about =
-        "Mean relative change of relevance (L2) over inputs with uniform noise that keep their prediction.",
-    .parameters = {samples_parameter(), {"lower_bound", 0.2, "noise is uniform in ± this", 0.0}},
+    .about = "Mean relative change of relevance (L2) over inputs with uniform noise.",
+    .parameters = sensitivity_parameters(),
     .needs_explainer = true,
     .score_all = avg_sensitivity,
 };
@@ -131,10 +85,12 @@ const Metric kLocalLipschitzEstimate = {
     .better = Better::lower,
     .unit = "relevance per input distance",
     .source = "Alvarez-Melis and Jaakkola 2018",
-    .about =
-        "Largest change of relevance (L1) per change of input (L2) over inputs with normal noise that keep "
-        "their prediction.",
-    .parameters = {samples_parameter(), {"perturb_std", 0.1, "standard deviation of the noise", 0.0}},
+    .about = "Largest change of relevance per change of input (both L2) over inputs with normal noise.",
+    .parameters = joined(neighbour_parameters(50, "skip"),
+                         {{"perturb_mean", 0.0, "mean of the noise"},
+                          {"perturb_std", 0.1, "standard deviation of the noise", 0.0},
+                          absolute_parameter(false),
+                          normalise_parameter()}),
     .needs_explainer = true,
     .score_all = lipschitz,
 };

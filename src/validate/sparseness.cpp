@@ -2,16 +2,31 @@
 #include <algorithm>
 #include <cmath>
 
+#include "validate/features.h"
 #include "validate/metrics.h"
 
 namespace heatproof {
 
 namespace {
 
-std::vector<double> magnitudes(const Sample& s) {
-  std::vector<double> values;
-  for (float r : s.heatmap) values.push_back(std::fabs(static_cast<double>(r)));
-  return values;
+/// |relevance| of every sample, of pixels or of all elements of the input.
+std::vector<std::vector<double>> magnitudes(const Evaluation& e, const Parameters& p) {
+  auto all = attributions(p.text("over") == "elements" ? e.relevance : e.heatmap, p);
+  for (auto& values : all) {
+    for (double& v : values) v = std::fabs(v);
+  }
+  return all;
+}
+
+std::vector<Parameter> parameters() {
+  return {{"over",
+           std::string("pixels"),
+           "what is counted: pixels (channels pooled), or all elements of the input, as Quantus does",
+           {},
+           {},
+           {"pixels", "elements"}},
+          absolute_parameter(true),
+          normalise_parameter()};
 }
 
 /// Gini index of values that are not negative: 0 when all are equal.
@@ -27,6 +42,21 @@ double gini(std::vector<double> values) {
   return total > 0 ? weighted / (n * total) : 0;
 }
 
+double entropy(const std::vector<double>& values) {
+  double total = 0;
+  for (double v : values) total += v;
+  double sum = 0;
+  for (double v : values) sum -= v > 0 ? v / total * std::log(v / total) : 0;
+  return sum;
+}
+
+template <typename F>
+Scores each(const Evaluation& e, const Parameters& p, F f) {
+  Scores s;
+  for (const auto& values : magnitudes(e, p)) s.values.push_back(f(values));
+  return s;
+}
+
 }  // namespace
 
 const Metric kSparseness = {
@@ -36,7 +66,8 @@ const Metric kSparseness = {
     .unit = "Gini index",
     .source = "Chalasani et al. 2020",
     .about = "Gini index of |relevance| over the pixels of one sample, 0 (flat) to 1 (one pixel).",
-    .score = [](const Sample& s, const Parameters&) { return gini(magnitudes(s)); },
+    .parameters = parameters(),
+    .score_all = [](const Evaluation& e, const Parameters& p) { return each(e, p, gini); },
 };
 
 const Metric kComplexity = {
@@ -46,15 +77,8 @@ const Metric kComplexity = {
     .unit = "nats",
     .source = "Bhatt et al. 2020",
     .about = "Entropy of the share of |relevance| that each pixel has.",
-    .score =
-        [](const Sample& s, const Parameters&) {
-          const std::vector<double> values = magnitudes(s);
-          double total = 0;
-          for (double v : values) total += v;
-          double entropy = 0;
-          for (double v : values) entropy -= v > 0 ? v / total * std::log(v / total) : 0;
-          return entropy;
-        },
+    .parameters = parameters(),
+    .score_all = [](const Evaluation& e, const Parameters& p) { return each(e, p, entropy); },
 };
 
 const Metric kEffectiveComplexity = {
@@ -64,13 +88,13 @@ const Metric kEffectiveComplexity = {
     .unit = "pixels",
     .source = "Nguyen and Martinez 2020",
     .about = "Pixels whose |relevance|, relative to the largest, is above eps.",
-    .parameters = {{"eps", 1e-5, "what counts as none", 0.0}},
-    .score =
-        [](const Sample& s, const Parameters& p) {
-          const std::vector<double> values = magnitudes(s);
-          const double most = values.empty() ? 0 : *std::ranges::max_element(values);
-          return static_cast<double>(
-              std::ranges::count_if(values, [&](double v) { return v > p.number("eps") * most; }));
+    .parameters = joined(parameters(), {{"eps", 1e-5, "what counts as none", 0.0}}),
+    .score_all =
+        [](const Evaluation& e, const Parameters& p) {
+          return each(e, p, [&](const std::vector<double>& values) {
+            return static_cast<double>(
+                std::ranges::count_if(values, [&](double v) { return v > p.number("eps"); }));
+          });
         },
 };
 

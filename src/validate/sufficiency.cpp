@@ -33,9 +33,7 @@ std::vector<std::vector<double>> distances(const std::vector<std::vector<double>
 }
 
 Scores sufficiency(const Evaluation& e, const Parameters& p) {
-  std::vector<std::vector<double>> relevance;
-  for (std::int64_t i = 0; i < e.size(); ++i) relevance.push_back(attributions_of(e, i, p));
-  const auto d = distances(relevance);
+  const auto d = distances(attributions(e.relevance, p));
   const auto classes = argmax_rows(e.logits);
   Scores result;
   double most = 0;
@@ -67,6 +65,7 @@ const Metric kSufficiency = {
     .parameters = {{"threshold", 0.6, "nearness: distance relative to the farthest pair", 0.0, 1.0},
                    absolute_parameter(true),
                    normalise_parameter()},
+    .compares_samples = true,
     .score_all = sufficiency,
 };
 

@@ -14,26 +14,6 @@ using namespace testing;
 
 namespace {
 
-Network network_of(const std::filesystem::path& path) {
-  return Network([model = Model::load(path)](std::int64_t batch) {
-    Specialization s;
-    s.batch = batch;
-    return model.specialize(s);
-  });
-}
-
-/// max |difference| / max |value|
-double deviation(const Tensor& a, const Tensor& b) {
-  double difference = 0;
-  double size = 0;
-  for (std::size_t i = 0; i < a.data<float>().size(); ++i) {
-    difference =
-        std::max(difference, std::fabs(static_cast<double>(a.data<float>()[i]) - b.data<float>()[i]));
-    size = std::max(size, std::fabs(static_cast<double>(b.data<float>()[i])));
-  }
-  return std::isfinite(difference) ? difference / size : INFINITY;
-}
-
 class Goldens : public ::testing::TestWithParam<const char*> {};
 
 }  // namespace

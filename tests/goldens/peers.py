@@ -3,7 +3,13 @@
 import re
 import sys
 
+import numpy as np
 import torch
+
+# Quantus uses names that numpy 2 dropped.
+for old, new in (("trapz", "trapezoid"), ("NaN", "nan"), ("float", "float64")):
+    if not hasattr(np, old):
+        setattr(np, old, getattr(np, new))
 
 LIBRARY = torch.library.Library("torchvision", "DEF")
 

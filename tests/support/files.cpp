@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include <cmath>
 #include <cstdlib>
 
 #include "base/files.h"
+#include "onnx/model.h"
 
 namespace heatproof::testing {
 
@@ -31,6 +33,24 @@ std::filesystem::path shared_data(const std::string& name) {
     if (std::filesystem::exists(path)) return path;
   }
   return {};
+}
+
+Network network_of(const std::filesystem::path& path) {
+  return Network([model = Model::load(path)](std::int64_t batch) {
+    Specialization s;
+    s.batch = batch;
+    return model.specialize(s);
+  });
+}
+
+double deviation(const Tensor& a, const Tensor& b) {
+  double gap = 0;
+  double most = 0;
+  for (std::size_t i = 0; i < a.data<float>().size(); ++i) {
+    gap = std::max(gap, std::fabs(static_cast<double>(a.data<float>()[i]) - b.data<float>()[i]));
+    most = std::max(most, std::fabs(static_cast<double>(b.data<float>()[i])));
+  }
+  return std::isfinite(gap) ? gap / most : INFINITY;
 }
 
 Outcome heatproof(const std::string& arguments) {

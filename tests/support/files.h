@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "explain/network.h"
 #include "heatproof/tensor.h"
 
 namespace heatproof::testing {
@@ -28,6 +29,11 @@ std::filesystem::path golden(const std::string& name);
 std::filesystem::path shapes(const std::string& name);
 /// Real networks and photos beside the project; empty where they are missing.
 std::filesystem::path shared_data(const std::string& name);
+
+/// The network of an ONNX file.
+Network network_of(const std::filesystem::path& path);
+/// max |a − b| / max |b|; infinite where something is not finite.
+double deviation(const Tensor& a, const Tensor& b);
 
 /// What the program printed and how it ended.
 struct Outcome {

@@ -11,7 +11,9 @@ Operands deep_taylor(const Linear& layer, Value R, double gamma, const Options& 
   const Value w_minus = negative(layer.w);
   const Contributions evidence{layer, w_plus + gamma * w_minus, gamma * w_plus + w_minus};
   const Value offset = b ? positive(b) + gamma * negative(b) : b;
-  return evidence.share(R / stabilize(evidence.sum(offset), o.epsilon));
+  const Value s = R / stabilize(evidence.sum(offset), o.epsilon);
+  absorb(layer, offset, s, o);
+  return evidence.share(s);
 }
 
 }  // namespace heatproof::rules

@@ -6,6 +6,7 @@ namespace heatproof::rules {
 
 Operands epsilon(const Linear& layer, Value R, const Options& o) {
   const Value s = R / stabilize(preactivation(layer, o), o.epsilon);
+  absorb(layer, bias(layer, o), s, o);
   return layer.a * layer.transpose(layer.w, s);
 }
 

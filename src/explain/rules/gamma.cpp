@@ -15,9 +15,11 @@ Operands gamma(const Linear& layer, Value R, double gamma, const Options& o) {
 
   const Contributions raising{layer, w_up, w_down};
   const Value s_up = step(z) * R / stabilize(raising.sum(b_up), o.epsilon);
+  absorb(layer, b_up, s_up, o);
   if (z.sign() == Sign::non_negative) return raising.share(s_up);
   const Contributions lowering{layer, w_down, w_up};
   const Value s_down = step(-z) * R / stabilize(lowering.sum(b_down), o.epsilon);
+  absorb(layer, b_down, s_down, o);
   return raising.share(s_up) + lowering.share(s_down);
 }
 

@@ -14,6 +14,7 @@ enum class Bias { keep, ignore };
 struct Options {
   double epsilon = 1e-6;  // stabilizer
   Bias bias = Bias::keep;
+  Value* absorbed = nullptr;  // where not null: gets the relevance that biases absorb, in z's shape
 };
 
 Operands epsilon(const Linear& layer, Value R, const Options& options);

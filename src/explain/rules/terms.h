@@ -14,6 +14,13 @@ inline Value preactivation(const Linear& layer, const Options& o) {
   return o.bias == Bias::keep || !layer.b ? layer.output : layer.apply(layer.a, layer.w, {});
 }
 
+/// Enters the relevance b·s that a bias absorbs, where somebody keeps books.
+inline void absorb(const Linear& layer, Value b, Value s, const Options& o) {
+  if (o.absorbed == nullptr || !b) return;
+  const Value share = layer.apply(zeros_like(layer.a), layer.w, b) * s;
+  *o.absorbed = *o.absorbed ? *o.absorbed + share : share;
+}
+
 inline Value positive_or_none(Value x) { return x ? positive(x) : x; }
 inline Value negative_or_none(Value x) { return x ? negative(x) : x; }
 

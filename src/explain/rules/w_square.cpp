@@ -7,6 +7,7 @@ Operands w_square(const Linear& layer, Value R, const Options& o) {
   const Value b = bias(layer, o);
   const Value w = layer.w * layer.w;
   const Value s = R / stabilize(layer.apply(ones_like(layer.a), w, b ? b * b : b), o.epsilon);
+  if (b) absorb(layer, b * b, s, o);
   return layer.transpose(w, s);
 }
 

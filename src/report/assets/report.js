@@ -1,4 +1,4 @@
-// Draws the charts with the page's own colours, and sorts tables.
+// Draws the charts with the page's own colours, plays animations, and sorts tables.
 (function () {
   "use strict";
   function style(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
@@ -25,10 +25,28 @@
       charts.push(new Chart(canvas, config));
     });
   }
-  draw(false);
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () { draw(false); });
-  window.addEventListener("beforeprint", function () { draw(true); });
-  window.addEventListener("afterprint", function () { draw(false); });
+  function play(animation) {
+    var slider = animation.querySelector("input"), button = animation.querySelector("button"), timer = null;
+    function show(frame) {
+      slider.value = frame;
+      animation.querySelectorAll("figure, .captions").forEach(function (group) {
+        group.querySelectorAll("img, p").forEach(function (item, k) { item.hidden = k !== frame; });
+      });
+    }
+    function stop() { clearInterval(timer); timer = null; button.textContent = "Play"; }
+    function start() {
+      button.textContent = "Pause";
+      timer = setInterval(function () { show((+slider.value + 1) % (+slider.max + 1)); }, 350);
+    }
+    slider.addEventListener("input", function () { stop(); show(+slider.value); });
+    button.addEventListener("click", function () { if (timer) stop(); else start(); });
+    if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) start();
+  }
+  document.querySelectorAll(".animation").forEach(play);
+  if (window.Chart) draw(false);
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () { if (window.Chart) draw(false); });
+  window.addEventListener("beforeprint", function () { if (window.Chart) draw(true); });
+  window.addEventListener("afterprint", function () { if (window.Chart) draw(false); });
   document.querySelectorAll("table").forEach(function (table) {
     var heads = table.querySelectorAll("th");
     heads.forEach(function (th, column) {

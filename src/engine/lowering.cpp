@@ -169,8 +169,9 @@ Packed Lowering::pack(NodeId id, const Shape& view, const dnnl::memory::desc& de
   return to;
 }
 
-void Lowering::emit(std::string name, const dnnl::primitive& primitive, std::vector<Argument> arguments,
-                    const dnnl::memory::desc& scratchpad, double work) {
+Step Lowering::primitive_step(std::string name, const dnnl::primitive& primitive,
+                              std::vector<Argument> arguments, const dnnl::memory::desc& scratchpad,
+                              double work) {
   Step step;
   step.name = std::move(name);
   step.work = work;
@@ -185,7 +186,12 @@ void Lowering::emit(std::string name, const dnnl::primitive& primitive, std::vec
     return
         [primitive, stream = bind.stream(), bound = std::move(bound)] { primitive.execute(stream, bound); };
   };
-  emit(std::move(step));
+  return step;
+}
+
+void Lowering::emit(std::string name, const dnnl::primitive& primitive, std::vector<Argument> arguments,
+                    const dnnl::memory::desc& scratchpad, double work) {
+  emit(primitive_step(std::move(name), primitive, std::move(arguments), scratchpad, work));
 }
 
 void Lowering::emit(Step step) {

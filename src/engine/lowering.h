@@ -116,6 +116,9 @@ class Lowering {
   };
   void emit(std::string name, const dnnl::primitive& primitive, std::vector<Argument> arguments,
             const dnnl::memory::desc& scratchpad, double work = 0);
+  /// The same without emitting it, for steps that do more.
+  Step primitive_step(std::string name, const dnnl::primitive& primitive, std::vector<Argument> arguments,
+                      const dnnl::memory::desc& scratchpad, double work);
 
   const dnnl::engine& engine() const { return engine_; }
 

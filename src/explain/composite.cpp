@@ -10,6 +10,7 @@
 #include "graph/operator.h"
 #include "heatproof/error.h"
 #include "ops/arithmetic.h"
+#include "ops/operators.h"
 
 namespace heatproof {
 
@@ -86,6 +87,7 @@ class Propagation {
 
   Value run() {
     relevance_[in_.output.id()] = in_.relevance;
+    knowledge_[in_.output.id()].vanishes = is_multiple(in_.relevance, in_.output);
     for (NodeId id = in_.output.id(); id > in_.input.id(); --id) {
       const auto it = relevance_.find(id);
       if (it == relevance_.end()) continue;
@@ -135,6 +137,32 @@ class Propagation {
     return is_kind(node, std::string(text));
   }
 
+  /// What is known of a node's relevance once all of it has arrived.
+  struct Knowledge {
+    bool vanishes = true;  // zero wherever the node's own value is
+    Value active;          // ReLU(node), if all of it came through that ReLU and is zero wherever it is
+    bool first = true;
+  };
+
+  /// Whether `relevance` is a product with `value`, or a sum of such.
+  static bool is_multiple(const Value& relevance, const Value& value) {
+    if (relevance.sign() == Sign::zero) return true;
+    if (relevance.is(kMul)) return relevance.input(0) == value || relevance.input(1) == value;
+    return relevance.is(kAdd) && is_multiple(relevance.input(0), value) &&
+           is_multiple(relevance.input(1), value);
+  }
+
+  void learn(const Value& node, const std::string& rule, const Contribution& c) {
+    const bool vanishes = knowledge_[node.id()].vanishes;
+    Knowledge& k = knowledge_[c.to.id()];
+    // Operators that only select elements hand zeros on with the elements that they belong to.
+    const bool selected = node.node().op->traits.selects && vanishes && rule == "gradient";
+    k.vanishes = k.vanishes && (selected || is_multiple(c.relevance, c.to));
+    const bool by_relu = node.is(kRelu) && (vanishes || is_multiple(c.relevance, step(node)));
+    k.active = by_relu && k.first ? node : Value{};
+    k.first = false;
+  }
+
   void distribute(Value node, Value R) {
     std::string rule = "gradient";
     for (const Assignment& assignment : composite_) {
@@ -149,6 +177,7 @@ class Propagation {
     Value leaving;
     for (const Contribution& c : contributions) {
       if (!c.relevance || c.to.constant()) continue;
+      learn(node, rule.substr(0, rule.find(':')), c);
       Value& total = relevance_[c.to.id()];
       total = total ? total + c.relevance : c.relevance;
       if (ledger_ != nullptr) {
@@ -176,7 +205,8 @@ class Propagation {
     if (spec.name == "pass") return {{node.input(0), rules::pass(node, R)}};
     if (spec.name == "guided") return {{node.input(0), rules::guided_backprop(node, R)}};
     if (spec.name == "deconvnet") return {{node.input(0), rules::deconvnet(node, R)}};
-    const auto linear = node.node().op->linear != nullptr ? node.node().op->linear(node) : std::nullopt;
+    auto linear = node.node().op->linear != nullptr ? node.node().op->linear(node) : std::nullopt;
+    if (linear) use_what_is_seen(*linear, p);
     if (const LinearRule rule = linear_rule(spec.name, p, in_, absorbed); rule && linear) {
       const Operands shares = rule(*linear, R);
       std::vector<Contribution> contributions;
@@ -184,6 +214,16 @@ class Propagation {
       return contributions;
     }
     return gradient(node, R);
+  }
+
+  /// Where relevance is zero unless the ReLU behind the layer is active, the ReLU's result serves as z: the
+  /// layer's own, which is fused with the ReLU, need not be kept. Not without a stabilizer: 0 / 0 is not 0.
+  void use_what_is_seen(Linear& layer, const Parameters& rule) const {
+    const auto known = knowledge_.find(layer.output.id());
+    const bool stabilized = !rule.has("epsilon") || rule.number("epsilon") > 0;
+    if (known == knowledge_.end() || !known->second.active || !stabilized) return;
+    layer.output = known->second.active;
+    layer.active = true;
   }
 
   static std::vector<Contribution> gradient(Value node, Value R) {
@@ -203,6 +243,7 @@ class Propagation {
   const Composite& composite_;
   std::vector<LedgerEntry>* ledger_;
   std::map<NodeId, Value> relevance_;
+  std::map<NodeId, Knowledge> knowledge_;
   std::vector<bool> layer_before_, layer_after_;
 };
 

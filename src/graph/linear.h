@@ -20,7 +20,8 @@ struct Linear {
   Operands a;    // the inputs
   Value w;       // the weights
   Value b;       // the bias; invalid where there is none
-  Value output;  // z, the node itself
+  Value output;  // z, the node itself; or what stands for it where relevance is not zero (ReLU(z))
+  bool active = false;  // relevance is zero wherever the output is not positive
   /// apply(a, w, b): the operator with other inputs, weights and bias (which may be invalid).
   std::function<Value(const Operands& a, Value w, Value b)> apply;
   /// transpose(w, s): for each operand, Σ_k w_jk s_k in the operand's shape.

@@ -51,6 +51,7 @@ enum class Kind : std::uint8_t {
 struct Traits {
   Kind kind = Kind::other;
   bool commutative = false;  // the order of the two inputs does not matter
+  bool selects = false;      // every element of the result is an element of an input (or padding)
   Elementwise elementwise;
 };
 

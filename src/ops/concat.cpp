@@ -117,6 +117,7 @@ const Operator kConcat = {
     .fold = fold,
     .sign = sign,
     .lower = lower,
+    .traits = {.selects = true},
 };
 
 }  // namespace heatproof

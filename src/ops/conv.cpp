@@ -1,32 +1,18 @@
-// Conv and its adjoint ConvTranspose. Weights are (output channels, input channels / group, kernel...) for
-// Conv; the same array is what ConvTranspose needs to go back.
+// Conv: weights are (output channels, input channels / group, kernel...).
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
+#include <cstring>
 
-#include "base/threads.h"
-#include "engine/lowering.h"
 #include "ops/arithmetic.h"
-#include "ops/conv_geometry.h"
+#include "ops/convolution.h"
 #include "ops/operators.h"
 
 namespace heatproof {
 
+using namespace convolution;
+
 namespace {
-
-void check_bias(const NodeView& v, std::int64_t channels) {
-  if (v.has(2) && v.shape(2) != Shape{channels}) {
-    throw Error(
-        fmt::format("bias of shape {} does not fit {} output channels", to_string(v.shape(2)), channels));
-  }
-}
-
-void check_ranks(const NodeView& v) {
-  if (v.shape(0).rank() != v.shape(1).rank()) {
-    throw Error(fmt::format("input of shape {} and weights of shape {} must have as many axes",
-                            to_string(v.shape(0)), to_string(v.shape(1))));
-  }
-}
 
 Type infer_conv(const NodeView& v) {
   check_ranks(v);
@@ -44,64 +30,9 @@ Type infer_conv(const NodeView& v) {
   return {DType::f32, y};
 }
 
-Type infer_conv_transpose(const NodeView& v) {
-  check_ranks(v);
-  const Shape& x = v.shape(0);
-  const Shape& w = v.shape(1);
-  const ConvGeometry g = conv_geometry(v.node.attributes, w);
-  if (x[1] != w[0] || w[0] % g.group != 0) {
-    throw Error(fmt::format("input of shape {} does not fit weights of shape {} in {} group(s)", to_string(x),
-                            to_string(w), g.group));
-  }
-  check_bias(v, w[1] * g.group);
-  Shape y{x[0], w[1] * g.group};
-  for (std::size_t i = 0; i < g.kernel.size(); ++i) {
-    y.push_back(conv_transpose_size(g, i, x[i + 2]));
-    if (y.back() < 1) throw Error(fmt::format("the result of shape {} would be empty", to_string(y)));
-  }
-  return {DType::f32, y};
-}
-
-/// Zero input or zero weights leave only the bias.
-Value simplify(Builder& g, const NodeView& v) {
-  if (v.inputs[0]->sign != Sign::zero && v.inputs[1]->sign != Sign::zero) return {};
-  const Shape& shape = v.node.type.shape;
-  if (!v.has(2)) return g.fill(shape, 0);
-  Shape per_channel(shape.size(), 1);
-  per_channel[1] = shape[1];
-  return expand(reshape(Value(&g, v.node.inputs[2]), per_channel), shape);
-}
-
-Sign sign(const NodeView& v) {
-  const Sign x = v.inputs[0]->sign;
-  const Sign w = v.inputs[1]->sign;
-  const Sign b = v.has(2) ? v.inputs[2]->sign : Sign::zero;
-  const auto one_sided = [](Sign s) { return s == Sign::non_negative || s == Sign::non_positive; };
-  if (!one_sided(x) || !one_sided(w)) return Sign::any;
-  const Sign product = x == w ? Sign::non_negative : Sign::non_positive;
-  return b == Sign::zero || b == product ? product : Sign::any;
-}
-
-void require_constant_weights(Value node) {
-  for (std::size_t i = 1; i < node.inputs(); ++i) {
-    if (!node.input(i).constant()) {
-      throw UnsupportedError(
-          fmt::format("node '{}' ({}): gradients with respect to weights that are not constant",
-                      node.node().name, node.node().op->name));
-    }
-  }
-}
-
 std::vector<Value> conv_derivative(Value node, Value gradient) {
   require_constant_weights(node);
   return {conv_adjoint(gradient, node.input(1), node.attributes(), node.input(0).shape()), {}, {}};
-}
-
-std::vector<Value> conv_transpose_derivative(Value node, Value gradient) {
-  require_constant_weights(node);
-  Attributes attributes = node.attributes();
-  attributes.erase("output_padding");
-  return {gradient.builder().add(kConv, {gradient, node.input(1)}, attributes), {}, {}};
 }
 
 std::optional<Linear> conv_linear(Value node) {
@@ -121,46 +52,21 @@ std::optional<Linear> conv_linear(Value node) {
   };
 }
 
-std::optional<Linear> conv_transpose_linear(Value node) {
-  if (!node.input(1).constant()) return std::nullopt;
-  const Attributes attributes = node.attributes();
-  Attributes forward = attributes;
-  forward.erase("output_padding");
-  return Linear{
-      .a = {node.input(0)},
-      .w = node.input(1),
-      .b = node.input(2),
-      .output = node,
-      .apply =
-          [=](const Operands& a, Value w, Value b) {
-            return w.builder().add(kConvTranspose, {a[0], w, b}, attributes);
-          },
-      .transpose =
-          [=](Value w, Value s) {
-            return Operands{w.builder().add(kConv, {s, w}, forward)};
-          },
-  };
-}
-
-/// oneDNN keeps groups as an axis of their own: (group, output / group, input / group, kernel...).
-Shape grouped(const Shape& weights, std::int64_t group) {
-  if (group == 1) return weights;
-  Shape shape{group, weights[0] / group};
-  shape.insert(shape.end(), weights.begin() + 1, weights.end());
-  return shape;
-}
-
-double multiply_adds(const Shape& y, const Shape& weights) {
-  return static_cast<double>(y.elements()) * static_cast<double>(weights.elements()) /
-         static_cast<double>(weights[0]);
-}
-
 /// What follows a convolution and can be computed while its result is still in registers.
 struct Fusion {
   NodeId result;            // the node whose value the primitive computes
   NodeId residual = kNone;  // added to the convolution
+  bool in_place =
+      false;  // the result takes the residual's memory: cheaper, and oneDNN has faster kernels for it
   bool relu = false;
 };
+
+/// Whether nobody will read the value after `reader`.
+bool is_last_reader(const Lowering& l, NodeId id, NodeId reader) {
+  return !l.is_output(id) && l.node(id).op != &kInput &&
+         std::ranges::all_of(l.users()[static_cast<std::size_t>(id)],
+                             [&](NodeId user) { return user == reader || l.has_result(user); });
+}
 
 Fusion find_fusion(const Lowering& l, NodeId id) {
   Fusion fusion{.result = id};
@@ -169,6 +75,7 @@ Fusion find_fusion(const Lowering& l, NodeId id) {
     const NodeId other = l.input(user, 0) == id ? l.input(user, 1) : l.input(user, 0);
     if (other != id && !l.constant(other) && l.shape(other) == l.shape(id) && l.available(other)) {
       fusion.residual = other;
+      fusion.in_place = is_last_reader(l, other, user);
       fusion.result = user;
       user = l.sole_user(user);
     }
@@ -183,7 +90,10 @@ Fusion find_fusion(const Lowering& l, NodeId id) {
 dnnl::primitive_attr attributes_of(const Fusion& fusion, const Shape& y, Layout layout) {
   dnnl::primitive_attr attr = onednn::caller_scratchpad();
   dnnl::post_ops post;
-  if (fusion.residual != kNone) post.append_binary(dnnl::algorithm::binary_add, descriptor(y, layout));
+  if (fusion.residual != kNone && fusion.in_place)
+    post.append_sum(1.0F);
+  else if (fusion.residual != kNone)
+    post.append_binary(dnnl::algorithm::binary_add, descriptor(y, layout));
 #if HEATPROOF_DNNL_3
   if (fusion.relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
 #else
@@ -198,9 +108,10 @@ struct ChosenConvolution {
   Layout source, target;
 };
 
-/// Lets oneDNN choose the layouts, first without what is fused (the residual's layout must be known for
-/// that).
-ChosenConvolution choose(const Lowering& l, NodeId id, const ConvGeometry& g, const Fusion& fusion) {
+/// The layout that the input has already where oneDNN has a fast convolution for it, else what oneDNN
+/// chooses: first without what is fused, since the residual's layout must be known for that.
+ChosenConvolution choose(const Lowering& l, NodeId id, const ConvGeometry& g, const Fusion& fusion,
+                         Layout have) {
   const Shape& x = l.shape(l.input(id, 0));
   const Shape weights = grouped(l.shape(l.input(id, 1)), g.group);
   const Shape& y = l.shape(id);
@@ -210,24 +121,52 @@ ChosenConvolution choose(const Lowering& l, NodeId id, const ConvGeometry& g, co
     return onednn::convolution(l.engine(), src, any_descriptor(weights),
                                bias ? descriptor({y[1]}, {}) : dnnl::memory::desc(), dst, g.window(), attr);
   };
-  auto pd =
+  const auto with = [&](Layout source, Layout target) {
+    return make(descriptor(x, source), descriptor(y, target), attributes_of(fusion, y, target));
+  };
+  const auto free =
       make(any_descriptor(x), any_descriptor(y), attributes_of({.result = id, .relu = fusion.relu}, y, {}));
-  auto source = layout_of(pd.src_desc(), x);
-  auto target = layout_of(pd.dst_desc(), y);
-  if (!source || !target) {
-    source = target = Layout{};
-    pd = make(descriptor(x, {}), descriptor(y, {}), attributes_of(fusion, y, {}));
-  } else if (fusion.residual != kNone) {
-    pd = make(descriptor(x, *source), descriptor(y, *target), attributes_of(fusion, y, *target));
+  const auto source = layout_of(free.src_desc(), x);
+  const auto target = layout_of(free.dst_desc(), y);
+  if (!source || !target) return {with({}, {}), {}, {}};
+  if (!have.plain() && !(have == *source)) {
+    if (auto pd = with(have, have); is_direct(pd.impl_info_str())) return {pd, have, have};
   }
-  return {pd, *source, *target};
+  return {fusion.residual == kNone ? free : with(*source, *target), *source, *target};
+}
+
+/// Runs a convolution that adds to what its destination holds; the residual is copied there unless it is
+/// there already.
+void emit_in_place(Lowering& l, std::string name, const ChosenConvolution& chosen,
+                   std::vector<Lowering::Argument> arguments, const Operand& residual, const Operand& y,
+                   double work) {
+  const bool also_input = std::ranges::any_of(
+      arguments, [&](const Lowering::Argument& a) { return a.buffer == residual.buffer; });
+  Step step = l.primitive_step(std::move(name), dnnl::convolution_forward(chosen.pd), std::move(arguments),
+                               chosen.pd.scratchpad_desc(), work);
+  step.reads.push_back(residual.buffer);
+  step.bind = [run = std::move(step.bind), from = residual.buffer, to = y.buffer,
+               bytes = chosen.pd.dst_desc().get_size()](const Binding& bind) -> Action {
+    const void* source = bind.pointer(from);
+    void* target = bind.pointer(to);
+    return [source, target, bytes, convolve = run(bind)] {
+      if (source != target) std::memcpy(target, source, bytes);
+      convolve();
+    };
+  };
+  if (!also_input) {
+    step.replaceable = {residual.buffer};
+    step.replaced_by = y.buffer;
+  }
+  l.emit(std::move(step));
 }
 
 void lower_conv(Lowering& l, NodeId id) {
   const NodeId weights = l.input(id, 1);
   const ConvGeometry g = conv_geometry(l.node(id).attributes, l.shape(weights));
+  const Layout have = l.operand(l.input(id, 0)).layout;
   const Fusion fusion = find_fusion(l, id);
-  const ChosenConvolution chosen = choose(l, id, g, fusion);
+  const ChosenConvolution chosen = choose(l, id, g, fusion, have);
   const Operand x = l.operand(l.input(id, 0), chosen.source);
   const Packed packed = l.pack(weights, grouped(l.shape(weights), g.group), chosen.pd.weights_desc());
   std::vector<Lowering::Argument> arguments{{DNNL_ARG_SRC, x.buffer, chosen.pd.src_desc()},
@@ -235,8 +174,9 @@ void lower_conv(Lowering& l, NodeId id) {
   if (l.input(id, 2) != kNone) {
     arguments.push_back({DNNL_ARG_BIAS, l.plain(l.input(id, 2)).buffer, chosen.pd.bias_desc()});
   }
-  if (fusion.residual != kNone) {
-    const Operand residual = l.operand(fusion.residual, chosen.target);
+  Operand residual;
+  if (fusion.residual != kNone) residual = l.operand(fusion.residual, chosen.target);
+  if (fusion.residual != kNone && !fusion.in_place) {
     arguments.push_back({DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, residual.buffer,
                          descriptor(residual.shape, chosen.target)});
   }
@@ -245,82 +185,13 @@ void lower_conv(Lowering& l, NodeId id) {
   std::string name = fmt::format("Conv {} {}", l.node(id).name, chosen.pd.impl_info_str());
   if (fusion.residual != kNone) name += " +add";
   if (fusion.relu) name += " +relu";
-  l.emit(std::move(name), dnnl::convolution_forward(chosen.pd), std::move(arguments),
-         chosen.pd.scratchpad_desc(), multiply_adds(y.shape, l.shape(weights)));
+  const double work = multiply_adds(y.shape, l.shape(weights));
+  if (fusion.in_place)
+    emit_in_place(l, std::move(name), chosen, std::move(arguments), residual, y, work);
+  else
+    l.emit(std::move(name), dnnl::convolution_forward(chosen.pd), std::move(arguments),
+           chosen.pd.scratchpad_desc(), work);
   if (fusion.result != id) l.mark_fused(id);
-}
-
-/// y = x + one number per channel.
-void emit_bias(Lowering& l, BufferId x, const Operand& y, const Operand& bias) {
-  const std::int64_t block = y.layout.block;
-  const std::int64_t channels = y.shape[1];
-  const std::int64_t blocks = y.layout.channels_last ? 1 : (channels + block - 1) / block;
-  const std::int64_t lanes = y.layout.channels_last ? channels : block;
-  std::int64_t spatial = 1;
-  for (int i = 2; i < y.shape.rank(); ++i) spatial *= y.shape[static_cast<std::size_t>(i)];
-  l.emit({.name = "Bias",
-          .reads = {x, bias.buffer},
-          .writes = {y.buffer},
-          .bind = [=, n = y.shape[0], to = y.buffer, b = bias.buffer](const Binding& bind) -> Action {
-            const float* source = bind.f32(x);
-            const float* shift = bind.f32(b);
-            float* target = bind.f32(to);
-            return [=] {
-              parallel_for(n * blocks, 1, [=](std::int64_t first, std::int64_t last) {
-                for (std::int64_t i = first; i < last; ++i) {
-                  const std::int64_t channel = i % blocks * lanes;
-                  const std::int64_t used = std::min(lanes, channels - channel);
-                  for (std::int64_t s = i * spatial; s < (i + 1) * spatial; ++s) {
-                    for (std::int64_t c = 0; c < used; ++c)
-                      target[s * lanes + c] = source[s * lanes + c] + shift[channel + c];
-                    for (std::int64_t c = used; c < lanes; ++c) target[s * lanes + c] = 0;
-                  }
-                }
-              });
-            };
-          },
-          .replaceable = {x},
-          .replaced_by = y.buffer});
-}
-
-void lower_conv_transpose(Lowering& l, NodeId id) {
-  const NodeId weights = l.input(id, 1);
-  const ConvGeometry g = conv_geometry(l.node(id).attributes, l.shape(weights));
-  const Shape& s = l.shape(l.input(id, 0));
-  const Shape& y = l.shape(id);
-  const Shape w = grouped(l.shape(weights), g.group);
-  const auto attr = onednn::caller_scratchpad();
-  onednn::Window window = g.window();
-  for (std::size_t i = 0; i < g.kernel.size(); ++i) {
-    // The convolution that goes back from y to s must not see the rows that output_padding adds.
-    window.pads_end[i] -= g.output_padding[i] - (g.output_padding[i] % g.strides[i]);
-  }
-  const auto make = [&](const dnnl::memory::desc& from, const dnnl::memory::desc& to) {
-    const auto hint = onednn::convolution(l.engine(), to, any_descriptor(w), dnnl::memory::desc(), from,
-                                          window, dnnl::primitive_attr());
-    return onednn::convolution_transpose(l.engine(), to, any_descriptor(w), from, window, hint, attr);
-  };
-  auto pd = make(any_descriptor(s), any_descriptor(y));
-  auto source = layout_of(pd.diff_dst_desc(), s);
-  auto target = layout_of(pd.diff_src_desc(), y);
-  if (!source || !target) {
-    source = target = Layout{};
-    pd = make(descriptor(s, {}), descriptor(y, {}));
-  }
-  const Operand x = l.operand(l.input(id, 0), *source);
-  const Packed packed = l.pack(weights, w, pd.weights_desc());
-  const bool biased = l.input(id, 2) != kNone;
-  const Operand result = l.result(id, *target);
-  const BufferId sums =
-      biased ? l.new_buffer(static_cast<std::size_t>(stored_elements(y, *target)) * sizeof(float))
-             : result.buffer;
-  l.emit(fmt::format("ConvTranspose {} {}", l.node(id).name, pd.impl_info_str()),
-         dnnl::convolution_backward_data(pd),
-         {{DNNL_ARG_DIFF_DST, x.buffer, pd.diff_dst_desc()},
-          {DNNL_ARG_WEIGHTS, packed.buffer, packed.desc},
-          {DNNL_ARG_DIFF_SRC, sums, pd.diff_src_desc(), true}},
-         pd.scratchpad_desc(), multiply_adds(s, l.shape(weights)));
-  if (biased) emit_bias(l, sums, result, l.plain(l.input(id, 2)));
 }
 
 }  // namespace
@@ -333,17 +204,6 @@ const Operator kConv = {
     .simplify = simplify,
     .sign = sign,
     .lower = lower_conv,
-    .traits = {.kind = Kind::convolution},
-};
-
-const Operator kConvTranspose = {
-    .name = "ConvTranspose",
-    .infer = infer_conv_transpose,
-    .derivative = conv_transpose_derivative,
-    .linear = conv_transpose_linear,
-    .simplify = simplify,
-    .sign = sign,
-    .lower = lower_conv_transpose,
     .traits = {.kind = Kind::convolution},
 };
 

@@ -181,7 +181,7 @@ const Operator kMaxPool = {
           const PoolGeometry g = pool_geometry(l.node(id).attributes, x.shape);
           emit_pool(l, id, x, l.result(id, x.layout), g, forward, false);
         },
-    .traits = {.kind = Kind::max_pool},
+    .traits = {.kind = Kind::max_pool, .selects = true},
 };
 
 const Operator kMaxPoolGradient = {

@@ -92,6 +92,7 @@ const Operator kSlice = {
           copy.size = element_size(l.node(id));
           emit_copy(l, "Slice", x.buffer, y.buffer, copy);
         },
+    .traits = {.selects = true},
 };
 
 const Operator kUnslice = {

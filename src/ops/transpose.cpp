@@ -86,6 +86,7 @@ const Operator kTranspose = {
           copy.size = element_size(l.node(id));
           emit_copy(l, "Transpose", x.buffer, y.buffer, copy);
         },
+    .traits = {.selects = true},
 };
 
 }  // namespace heatproof

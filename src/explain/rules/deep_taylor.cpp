@@ -11,7 +11,10 @@ Operands deep_taylor(const Linear& layer, Value R, double gamma, const Options& 
   const Value w_minus = negative(layer.w);
   const Contributions evidence{layer, w_plus + gamma * w_minus, gamma * w_plus + w_minus};
   const Value offset = b ? positive(b) + gamma * negative(b) : b;
-  const Value s = R / stabilize(evidence.sum(offset), o.epsilon);
+  // excitation + γ inhibition, which is linear in γ: where z is at hand, all γ share one excitation.
+  const Value z = preactivation_is_free(layer, o) ? (1 - gamma) * excitation(layer, b) + gamma * layer.output
+                                                  : evidence.sum(offset);
+  const Value s = R / stabilize(z, o.epsilon);
   absorb(layer, offset, s, o);
   return evidence.share(s);
 }

@@ -14,11 +14,15 @@ Operands gamma(const Linear& layer, Value R, double gamma, const Options& o) {
   const Value z = layer.output;
 
   const Contributions raising{layer, w_up, w_down};
-  const Value s_up = step(z) * R / stabilize(raising.sum(b_up), o.epsilon);
+  const Contributions lowering{layer, w_down, w_up};
+  // Both denominators are linear in gamma: where z is at hand, all gammas share one excitation.
+  const bool shared = preactivation_is_free(layer, o);
+  const Value z_up = shared ? z + gamma * excitation(layer, b) : raising.sum(b_up);
+  const Value s_up = (layer.active ? R : step(z) * R) / stabilize(z_up, o.epsilon);
   absorb(layer, b_up, s_up, o);
   if (z.sign() == Sign::non_negative) return raising.share(s_up);
-  const Contributions lowering{layer, w_down, w_up};
-  const Value s_down = step(-z) * R / stabilize(lowering.sum(b_down), o.epsilon);
+  const Value z_down = shared ? z + gamma * inhibition(layer, b) : lowering.sum(b_down);
+  const Value s_down = step(-z) * R / stabilize(z_down, o.epsilon);
   absorb(layer, b_down, s_down, o);
   return raising.share(s_up) + lowering.share(s_down);
 }

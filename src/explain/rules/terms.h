@@ -21,6 +21,11 @@ inline void absorb(const Linear& layer, Value b, Value s, const Options& o) {
   *o.absorbed = *o.absorbed ? *o.absorbed + share : share;
 }
 
+/// Whether preactivation(layer, o) is a value that the network computes anyway.
+inline bool preactivation_is_free(const Linear& layer, const Options& o) {
+  return o.bias == Bias::keep || !layer.b;
+}
+
 inline Value positive_or_none(Value x) { return x ? positive(x) : x; }
 inline Value negative_or_none(Value x) { return x ? negative(x) : x; }
 
@@ -41,6 +46,7 @@ struct Contributions {
     return p * layer.transpose(up, s) + n * layer.transpose(down, s);
   }
 
+  /// Whether all of `a` are known to be zero.
   static bool all_zero(const Operands& a) {
     for (const Value& v : a) {
       if (v.sign() != Sign::zero) return false;
@@ -48,5 +54,14 @@ struct Contributions {
     return true;
   }
 };
+
+/// Σ a⁺w⁺ + a⁻w⁻ + b⁺: everything that excites, for which rules with different parameters share one node.
+inline Value excitation(const Linear& layer, Value b) {
+  return Contributions{layer, positive(layer.w), negative(layer.w)}.sum(positive_or_none(b));
+}
+/// Σ a⁺w⁻ + a⁻w⁺ + b⁻: everything that inhibits.
+inline Value inhibition(const Linear& layer, Value b) {
+  return Contributions{layer, negative(layer.w), positive(layer.w)}.sum(negative_or_none(b));
+}
 
 }  // namespace heatproof::rules

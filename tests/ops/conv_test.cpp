@@ -108,6 +108,31 @@ TEST(Conv, FusesReluAndResidualWithoutChangingTheResult) {
   expect_close(fused, expected, 1e-4, 1e-4);
 }
 
+TEST(Conv, ResidualsThatAreReadAgainKeepTheirValues) {
+  const Attributes a{{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}};
+  const Tensor w = random_tensor({16, 16, 3, 3}, 2);
+  const Tensor x = random_tensor({1, 16, 8, 8}, 1);
+  const auto block = [&](bool again) {
+    return run_graph(
+        [&](Builder& g, const auto& in) {
+          const Value first = g.add(kConv, {in[0], g.constant(w)}, a);
+          const Value second = g.add(kConv, {g.add(kRelu, {first}), g.constant(w)}, a);
+          const Value sum = g.add(kRelu, {second + first});  // may take the memory of `first`
+          return again ? sum + first : sum;                  // must not
+        },
+        {x});
+  };
+  const Tensor first = naive_conv(x, w, 1, 1, 1, 1);
+  Tensor active = first.clone();
+  for (float& v : active.data<float>()) v = std::max(v, 0.0F);
+  Tensor sum = naive_conv(active, w, 1, 1, 1, 1);
+  for (std::size_t i = 0; i < sum.data<float>().size(); ++i)
+    sum.data<float>()[i] = std::max(0.0F, sum.data<float>()[i] + first.data<float>()[i]);
+  expect_close(block(false), sum, 1e-4, 1e-4);
+  for (std::size_t i = 0; i < sum.data<float>().size(); ++i) sum.data<float>()[i] += first.data<float>()[i];
+  expect_close(block(true), sum, 1e-4, 1e-4);
+}
+
 TEST(Conv, ByHand) {
   // 1 2 3 with kernel (1, -1): 1-2, 2-3.
   const Tensor y = run_graph(

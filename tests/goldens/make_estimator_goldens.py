@@ -1,4 +1,4 @@
-"""Attributions of captum (integrated gradients, occlusion, Grad-CAM, DeepLIFT, Shapley values) for the networks of make_goldens.py.
+"""Attributions of captum (integrated gradients, occlusion, Grad-CAM, DeepLIFT) for the networks of make_goldens.py.
 
     .venv-peers/bin/python tests/goldens/make_estimator_goldens.py     (environment and networks: make_goldens.py)
 
@@ -13,10 +13,14 @@ import warnings
 import numpy as np
 import peers  # noqa: F401
 import torch
-from captum.attr import DeepLift, IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion, ShapleyValues
-from networks import BasicBlock, DenseLike, networks
+from captum.attr._core import deep_lift
+from captum.attr import DeepLift, IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion
+from networks import networks
 from scipy.ndimage import gaussian_filter1d
 from torch import nn
+
+for activation in (nn.Hardswish, nn.ReLU6):  # captum leaves these their derivative
+    deep_lift.SUPPORTED_NON_LINEAR[activation] = deep_lift.nonlinear
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 NAMES = ["mlp", "cnn", "resnet", "strided", "pools", "dense", "mobile", "smooth", "signal", "stacked"]
@@ -69,7 +73,7 @@ def occlusion(net, x, target):
 def last_convolution(name, net):
     """The module whose output is that of the last convolution, BatchNorm merged."""
     if name == "resnet":
-        return net.blocks[1].bn2
+        return net.blocks[1].shortcut[1]
     if name == "mobile":
         return net[7]
     if name == "stacked":
@@ -85,34 +89,32 @@ def grad_cam(name, net, x, target):
         yield recipe, LayerAttribution.interpolate(cam, size, mode).expand_as(x)
 
 
-class Plain(nn.Module):
-    """DeepLIFT's hooks want each activation used once, and additions outside of modules."""
+class Apart(nn.Module):
+    """A pool after a copy: captum's hooks of an activation and of the pool that follows it hang on one tensor otherwise, and the activation
+    then sees the pool's plain gradient."""
 
-    def __init__(self, net):
+    def __init__(self, pool):
         super().__init__()
-        self.net = net
+        self.pool = pool
 
     def forward(self, x):
-        return self.net(x)
+        return self.pool(x.clone())
+
+
+def apart(net):
+    for name, module in net.named_children():
+        if isinstance(module, (nn.MaxPool1d, nn.MaxPool2d)):
+            setattr(net, name, Apart(module))
+        else:
+            apart(module)
+    return net
 
 
 def deeplift(net, x, target):
     for recipe, base in [("deeplift", "zero"), ("deeplift:baseline=blur", "blur"), ("deeplift:baseline=0.25", "0.25")]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield recipe, DeepLift(Plain(copy.deepcopy(net))).attribute(x, baseline(x, base), target=target)
-
-
-def shapley(net, x, target):
-    """Exact Shapley values of a grid of 2 x 3 cells."""
-    height, width = x.shape[2:]
-    rows, columns = -(-height // 2), -(-width // 3)
-    index = torch.arange(height)[:, None] // rows * 3 + torch.arange(width)[None, :] // columns
-    perms = __import__("itertools").permutations(range(6))
-    method = ShapleyValues(net)
-    method.permutation_generator = lambda features, samples: perms
-    mask = index[None, None].expand(1, *x.shape[1:]).contiguous()
-    yield f"kernel_shap:rows=2,columns=3", method.attribute(x, feature_mask=mask, target=target)
+            yield recipe, DeepLift(apart(copy.deepcopy(net))).attribute(x, baseline(x, base), target=target)
 
 
 def attributions(name, net, x, target, dtype):
@@ -122,8 +124,8 @@ def attributions(name, net, x, target, dtype):
     if name != "mlp":
         result |= dict(occlusion(net, x, target))
         result |= dict(grad_cam(name, net, x, target))
-    # captum's unpooling forgets all but one of the windows that share a maximum; ReLU6 has no rule there.
-    if name not in ("resnet", "pools", "mobile"):
+    # captum's unpooling forgets all but one of the windows that share a maximum.
+    if name not in ("resnet", "pools"):
         result |= dict(deeplift(net, x, target))
     return result
 

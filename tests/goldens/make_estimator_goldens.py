@@ -1,4 +1,4 @@
-"""Attributions of captum (integrated gradients, occlusion, Grad-CAM, DeepLIFT) for the networks of make_goldens.py.
+"""Attributions of captum (integrated gradients, occlusion, Grad-CAM, DeepLIFT, Shapley values, LIME) for the networks of make_goldens.py.
 
     .venv-peers/bin/python tests/goldens/make_estimator_goldens.py     (environment and networks: make_goldens.py)
 
@@ -6,6 +6,7 @@ Everything is computed in double precision; "error RECIPE" says how far captum's
 """
 
 import copy
+import itertools
 import pathlib
 import sys
 import warnings
@@ -13,10 +14,13 @@ import warnings
 import numpy as np
 import peers  # noqa: F401
 import torch
+from captum._utils.models.model import Model
 from captum.attr._core import deep_lift
-from captum.attr import DeepLift, IntegratedGradients, LayerAttribution, LayerGradCam, Occlusion
+from captum.attr import DeepLift, IntegratedGradients, LayerAttribution, LayerGradCam, LimeBase, Occlusion, ShapleyValues
 from networks import networks
 from scipy.ndimage import gaussian_filter1d
+from sklearn import linear_model
+from sklearn.metrics import pairwise_distances
 from torch import nn
 
 for activation in (nn.Hardswish, nn.ReLU6):  # captum leaves these their derivative
@@ -117,6 +121,64 @@ def deeplift(net, x, target):
             yield recipe, DeepLift(apart(copy.deepcopy(net))).attribute(x, baseline(x, base), target=target)
 
 
+def cells(x, parts):
+    """Number of the grid's cell that each position belongs to."""
+    index = torch.zeros((), dtype=torch.long)
+    for size in x.shape[2:]:
+        along = torch.arange(size) * parts // size
+        index = index[..., None] * parts + along
+    return index.expand(1, *x.shape[1:]).contiguous()
+
+
+def shapley(net, x, target):
+    for recipe, parts, base in [("kernel_shap:cells=2", 2, "zero"), ("kernel_shap:cells=2,baseline=blur", 2, "blur")]:
+        yield recipe, ShapleyValues(net).attribute(x, baseline(x, base), feature_mask=cells(x, parts), target=target)
+
+
+class Ridge(Model):
+    """scikit-learn's ridge regression for captum's Lime."""
+
+    def __init__(self, alpha):
+        self.alpha = alpha
+
+    def fit(self, train_data, **more):
+        x, y, w = (torch.cat(part).double() for part in zip(*[(b[0], b[1], b[2]) for b in train_data]))
+        self.model = linear_model.Ridge(alpha=self.alpha).fit(x.numpy(), y.numpy(), sample_weight=w.numpy())
+        return {}
+
+    def __call__(self, x):
+        return torch.from_numpy(self.model.predict(x.numpy()))
+
+    def representation(self):
+        return torch.from_numpy(self.model.coef_)
+
+
+def lime(net, x, target):
+    """All masks of a few cells, the kernel and the regression of lime_image."""
+    groups = 2 ** (x.ndim - 2)
+    masks = torch.tensor(list(itertools.product((0, 1), repeat=groups)))
+
+    def all_masks(*inputs, **more):
+        for mask in masks:
+            yield mask[None]
+
+    def nearness(original, perturbed, mask, **more):
+        full = np.ones((1, groups))
+        distance = pairwise_distances(mask.numpy(), full, metric="cosine").item() if mask.any() else 1.0
+        return np.sqrt(np.exp(-distance**2 / 0.25**2))
+
+    rows = []
+    for i in range(len(x)):
+        method = LimeBase(net, Ridge(1.0), nearness, all_masks, True, from_interpretable, None)
+        coefficients = method.attribute(x[i:i + 1], target=target[i:i + 1], n_samples=len(masks), feature_mask=cells(x, 2), num_interp_features=groups)
+        rows.append(coefficients.reshape(-1)[cells(x, 2)])
+    yield "lime:cells=2", torch.cat(rows).to(x.dtype)
+
+
+def from_interpretable(mask, original, **more):
+    return original * mask.reshape(-1)[more["feature_mask"]].to(original.dtype)
+
+
 def attributions(name, net, x, target, dtype):
     net = copy.deepcopy(net).to(dtype)
     x = x.to(dtype)
@@ -124,6 +186,8 @@ def attributions(name, net, x, target, dtype):
     if name != "mlp":
         result |= dict(occlusion(net, x, target))
         result |= dict(grad_cam(name, net, x, target))
+        result |= dict(shapley(net, x, target))
+        result |= dict(lime(net, x, target))
     # captum's unpooling forgets all but one of the windows that share a maximum.
     if name not in ("resnet", "pools"):
         result |= dict(deeplift(net, x, target))

@@ -10,6 +10,9 @@ namespace heatproof {
 Method integrated_gradients();
 Method smoothgrad();
 Method occlusion();
+Method rise();
+Method lime();
+Method kernel_shap();
 Method random_noise();
 /// All of them, one line each.
 std::vector<Method> estimator_methods();

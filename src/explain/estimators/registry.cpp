@@ -4,10 +4,7 @@ namespace heatproof {
 
 std::vector<Method> estimator_methods() {
   return {
-      integrated_gradients(),
-      smoothgrad(),
-      occlusion(),
-      random_noise(),
+      integrated_gradients(), smoothgrad(), occlusion(), rise(), lime(), kernel_shap(), random_noise(),
   };
 }
 

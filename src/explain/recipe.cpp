@@ -52,8 +52,6 @@ std::vector<Recipe> default_recipes(bool images) {
   // Box rules need to know black and white, which only photos and declared preprocessing tell.
   std::vector<std::string> words{"gradient:pool=sum/abs",
                                  "gradient_x_input",
-                                 "integrated_gradients:steps=32",
-                                 "deeplift",
                                  "guided_backprop",
                                  "lrp_epsilon:epsilon=0.01",
                                  "lrp_epsilon_plus",

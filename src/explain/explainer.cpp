@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/random.h"
 #include "graph/operator.h"
 #include "heatproof/error.h"
 #include "ops/arithmetic.h"
@@ -13,32 +12,10 @@
 
 namespace heatproof {
 
-namespace {
-
-/// The edge of the box as a constant that broadcasts to the input.
-Value edge(Builder& g, const std::vector<double>& values, double otherwise, const Shape& x) {
-  if (values.empty()) return g.fill({}, static_cast<float>(otherwise));
-  if (values.size() == 1) return g.fill({}, static_cast<float>(values[0]));
-  if (x.rank() < 2 || x[1] != static_cast<std::int64_t>(values.size())) {
-    throw UsageError(
-        fmt::format("the box has {} channels, the input has shape {}", values.size(), to_string(x)));
-  }
-  Shape shape(x.size(), 1);
-  shape[1] = x[1];
-  const std::vector<float> numbers(values.begin(), values.end());
-  return g.constant(Tensor::of(shape, std::span<const float>(numbers)));
-}
-
-void fill_noise(std::span<float> values, std::uint64_t seed, std::uint64_t id) {
-  RandomStream random(seed, {"random"}, id);
-  for (float& v : values) v = static_cast<float>(random.normal());
-}
-
-}  // namespace
-
 Explainer::Explainer(const Network& network, std::vector<Recipe> recipes, ExplainOptions options)
     : network_(network), recipes_(std::move(recipes)), options_(std::move(options)) {
   if (recipes_.empty()) throw UsageError("no recipe was given");
+  estimates_.resize(recipes_.size());
 }
 
 Graph Explainer::graph(std::int64_t batch) {
@@ -50,8 +27,8 @@ Graph Explainer::graph(std::int64_t batch) {
   MethodInputs in;
   in.forward = forward_view(g, network_.graph(batch), x, network_.options().output_name);
   in.one_hot = g.add(kOneHot, {target}, {{"depth", network_.classes()}});
-  in.low = edge(g, options_.low, 0, shape);
-  in.high = edge(g, options_.high, 1, shape);
+  in.low = box_edge(g, options_.low, 0, shape);
+  in.high = box_edge(g, options_.high, 1, shape);
   g.output("logits", in.forward.logits);
   ledger_names_.assign(recipes_.size(), {});
   std::vector<LedgerEntry> sums;
@@ -103,15 +80,7 @@ void Explainer::run(const Tensor& inputs, std::span<const std::int64_t> targets,
   };
   append(out.logits, results[next++]);
   for (std::size_t i = 0; i < recipes_.size(); ++i) {
-    if (recipes_[i].method->build != nullptr) {
-      append(out.relevance[i], results[next++]);
-      continue;
-    }
-    Tensor noise = Tensor::empty(DType::f32, inputs.shape());
-    const auto size = static_cast<std::size_t>(network_.input_shape().elements());
-    for (std::size_t k = 0; k < ids.size(); ++k)
-      fill_noise(noise.data<float>().subspan(k * size, size), options_.seed, ids[k]);
-    append(out.relevance[i], noise);
+    if (recipes_[i].method->build != nullptr) append(out.relevance[i], results[next++]);
   }
   for (std::size_t i = 0; i < recipes_.size(); ++i) {
     out.ledger[i].resize(ledger_names_[i].size());
@@ -164,6 +133,13 @@ Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_
         std::span(numbers).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
         begin, n, out);
     if (options_.progress) options_.progress(end, n);
+  }
+  const EstimatorSetup setup{network_, options_.low, options_.high, options_.seed};
+  for (std::size_t i = 0; i < recipes_.size(); ++i) {
+    const Recipe& recipe = recipes_[i];
+    if (recipe.method->estimator == nullptr) continue;
+    if (!estimates_[i]) estimates_[i] = recipe.method->estimator(setup, recipe.parameters);
+    out.relevance[i] = estimates_[i]({inputs, targets, numbers});
   }
   return out;
 }

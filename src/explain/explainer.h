@@ -16,7 +16,7 @@ namespace heatproof {
 
 struct ExplainOptions {
   std::vector<double> low, high;  // box of the input, one value or one per channel; empty: 0 and 1
-  std::uint64_t seed = 0;         // of `random`
+  std::uint64_t seed = 0;         // of estimators
   bool ledger = false;            // report relevance sums of every layer
   std::int64_t batch = 0;         // 0: chosen from the network's memory option
   OnProgress progress = {};       // of explanations of many inputs
@@ -40,14 +40,15 @@ class Explainer {
  public:
   Explainer(const Network& network, std::vector<Recipe> recipes, ExplainOptions options);
 
-  /// targets: class (flat index) per sample. ids: sample numbers that `random` derives its noise from; empty:
-  /// 0 … N−1.
+  /// targets: class (flat index) per sample. ids: sample numbers that estimators derive their random streams
+  /// from; empty: 0 … N−1.
   Explanation explain(const Tensor& inputs, std::span<const std::int64_t> targets,
                       std::span<const std::uint64_t> ids = {});
   const std::vector<Recipe>& recipes() const { return recipes_; }
   std::int64_t batch();
 
-  /// The graph: inputs "x" [batch, ...] and "target" i64 [batch]; outputs "logits", then one per recipe.
+  /// The graph: inputs "x" [batch, ...] and "target" i64 [batch]; outputs "logits", then one per recipe
+  /// that is a graph.
   Graph graph(std::int64_t batch);
 
  private:
@@ -62,6 +63,7 @@ class Explainer {
 
   const Network& network_;
   std::vector<Recipe> recipes_;
+  std::vector<Estimate> estimates_;  // per recipe, made when first used; empty for graphs
   ExplainOptions options_;
   std::int64_t batch_ = 0;
   std::map<std::int64_t, Workspace> workspaces_;

@@ -1,6 +1,9 @@
 // The table of methods: gradients, composites of relevance propagation, and controls.
 #include <cmath>
 
+#include "explain/deeplift.h"
+#include "explain/estimators/estimators.h"
+#include "explain/grad_cam.h"
 #include "explain/recipe.h"
 #include "graph/operator.h"
 #include "ops/arithmetic.h"
@@ -10,22 +13,6 @@ namespace heatproof {
 
 namespace {
 
-Parameter pool() {
-  return {"pool",
-          std::string("sum"),
-          "how the channels of a pixel become one score",
-          {},
-          {},
-          {"sum", "abs", "l2", "max", "positive"}};
-}
-Parameter output() {
-  return {"output",
-          std::string("logit"),
-          "what is explained: the target's logit, its probability, or 1",
-          {},
-          {},
-          {"logit", "probability", "one"}};
-}
 Parameter epsilon() { return {"epsilon", 1e-6, "stabilizer of denominators", 0.0}; }
 Parameter bias() {
   return {"bias", std::string("keep"), "biases take part in denominators (keep) or do not (ignore)", {},
@@ -44,10 +31,8 @@ struct Seed {
 
 Seed seed(const MethodInputs& in, const Parameters& p, bool relevance) {
   const std::string& kind = p.text("output");
-  Value explained = in.forward.logits;
-  if (kind == "probability")
-    explained = explained.builder().add(kSoftmax, {explained}, {{"axis", std::int64_t{1}}});
-  return {explained, relevance && kind != "one" ? in.one_hot * explained : in.one_hot};
+  const Value y = explained(in.forward, p);
+  return {y, relevance && kind != "one" ? in.one_hot * y : in.one_hot};
 }
 
 Value run(const MethodInputs& in, const Seed& s, const Composite& composite, Value low = {},
@@ -218,7 +203,8 @@ std::vector<Parameter> lrp_parameters(std::vector<Parameter> own) {
   Parameter averages = sums;
   averages.name = "averages";
   averages.about = "how averages share relevance";
-  for (const Parameter& p : {stabilizer(), bias(), sums, averages, output(), pool()}) own.push_back(p);
+  for (const Parameter& p : {stabilizer(), bias(), sums, averages, output_parameter(), pool_parameter()})
+    own.push_back(p);
   return own;
 }
 
@@ -229,7 +215,7 @@ Method propagation(std::string name, std::vector<Parameter> own, std::string abo
 }
 
 std::vector<Method> gradient_methods() {
-  const std::vector<Parameter> common{output(), pool()};
+  const std::vector<Parameter> common{output_parameter(), pool_parameter()};
   return {
       {"gradient", common, "the derivative of the target's score", "Simonyan et al. 2014", false, gradient},
       {"gradient_x_input", common, "gradient times input", "Shrikumar et al. 2016", false, gradient_x_input},
@@ -237,6 +223,27 @@ std::vector<Method> gradient_methods() {
        "Springenberg et al. 2015", false, guided_backprop},
       {"deconvnet", common, "backward pass that keeps what is positive", "Zeiler and Fergus 2014", false,
        deconvnet},
+  };
+}
+
+std::vector<Method> contrast_methods() {
+  return {
+      {"grad_cam",
+       {{"layer", std::string("last_convolution"),
+         "whose channels are weighed: last_convolution, last_map, or a pattern of node names"},
+        {"relu", true, "only what speaks for the target"},
+        output_parameter(),
+        pool_parameter()},
+       "channels of the last convolution weighed by their mean gradient, enlarged to the input",
+       "Selvaraju et al. 2017",
+       false,
+       grad_cam},
+      {"deeplift",
+       {baseline_parameter(), output_parameter(), pool_parameter()},
+       "(input − baseline) times ratios of changes from the baseline (rescale rule)",
+       "Shrikumar et al. 2017",
+       false,
+       deeplift},
   };
 }
 
@@ -288,17 +295,17 @@ std::vector<Method> composite_methods() {
 const std::vector<Method>& methods() {
   static const std::vector<Method> table = [] {
     std::vector<Method> all;
-    for (const auto& part : {gradient_methods(), single_rule_methods(), composite_methods()})
+    for (const auto& part : {gradient_methods(), contrast_methods(), single_rule_methods(),
+                             composite_methods(), estimator_methods()})
       all.insert(all.end(), part.begin(), part.end());
-    all.push_back({"random", {pool()}, "normal noise: the control that knows nothing", "control", true});
     all.push_back({"uniform",
-                   {pool()},
+                   {pool_parameter()},
                    "the logit in equal parts: conserves, and says nothing",
                    "control",
                    true,
                    uniform});
     all.push_back({"edges",
-                   {pool()},
+                   {pool_parameter()},
                    "Sobel edges of the input: ignores the network",
                    "Adebayo et al. 2018",
                    true,

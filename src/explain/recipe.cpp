@@ -33,6 +33,7 @@ Recipe make_recipe(const Spec& spec) {
     const Parameter number{edge, 0.0, ""};
     if (text != "black" && text != "white") Parameters({spec.name, {{edge, text}}}, std::span(&number, 1));
   }
+  if (recipe.parameters.has("baseline")) check_baseline(spec.name, recipe.parameters.text("baseline"));
   recipe.text = canonical(method->name, recipe.parameters, method->parameters);
   return recipe;
 }

@@ -8,6 +8,7 @@
 
 #include "base/spec.h"
 #include "explain/composite.h"
+#include "explain/estimators/estimator.h"
 #include "explain/network.h"
 
 namespace heatproof {
@@ -27,10 +28,13 @@ struct Method {
   std::string about;
   std::string source;
   bool control = false;  // a baseline that a good explanation must beat
-  /// Relevance in the input's shape; nullptr for methods that need more than a graph (`random`).
+  /// Relevance in the input's shape; nullptr for estimators.
   Value (*build)(const MethodInputs&, const Parameters&) = nullptr;
   /// The composite of LRP methods, for listings; nullptr for others.
   Composite (*composite)(const Parameters&) = nullptr;
+  /// Prepares a method that is no graph; nullptr for others. Throws UsageError for parameters that do not fit
+  /// the network.
+  Estimate (*estimator)(const EstimatorSetup&, const Parameters&) = nullptr;
 };
 
 const std::vector<Method>& methods();

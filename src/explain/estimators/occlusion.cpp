@@ -1,0 +1,130 @@
+// Occlusion: how far the score falls when a window is covered; each position gets the mean over the windows
+// that cover it. Zeiler and Fergus 2014; windows and their borders as captum's Occlusion.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "explain/estimators/estimators.h"
+#include "heatproof/error.h"
+
+namespace heatproof {
+
+namespace {
+
+/// The axes that windows slide along; every window takes all channels. Inputs without channels have one.
+struct Windows {
+  std::int64_t channels = 1;
+  std::vector<std::int64_t> sizes;   // of the axes
+  std::vector<std::int64_t> counts;  // of windows along them
+  std::int64_t patch = 1, stride = 1;
+
+  std::int64_t size() const {
+    std::int64_t n = 1;
+    for (std::int64_t count : counts) n *= count;
+    return n;
+  }
+  std::int64_t positions() const {
+    std::int64_t n = 1;
+    for (std::int64_t s : sizes) n *= s;
+    return n;
+  }
+  /// Calls use(position) for every position that a window covers.
+  template <typename F>
+  void visit(std::int64_t window, F&& use) const {
+    visit(window, sizes.size(), 0, 1, use);
+  }
+
+ private:
+  /// Axes from the last to the first; `offset` is of those already fixed, `step` the length of a position.
+  template <typename F>
+  void visit(std::int64_t window, std::size_t axes, std::int64_t offset, std::int64_t step, F& use) const {
+    if (axes == 0) {
+      use(static_cast<std::size_t>(offset));
+      return;
+    }
+    const std::size_t axis = axes - 1;
+    const std::int64_t begin = window % counts[axis] * stride;
+    const std::int64_t end = std::min(begin + patch, sizes[axis]);
+    for (std::int64_t i = begin; i < end; ++i)
+      visit(window / counts[axis], axis, offset + i * step, step * sizes[axis], use);
+  }
+};
+
+Windows windows_of(const Shape& shape, const Parameters& p) {
+  Windows w;
+  w.patch = p.integer("patch");
+  w.stride = p.integer("stride");
+  const std::size_t first = shape.rank() < 3 ? 1 : 2;
+  if (first == 2) w.channels = shape[1];
+  w.sizes.assign(shape.begin() + static_cast<std::ptrdiff_t>(first), shape.end());
+  for (std::int64_t size : w.sizes) {
+    if (w.patch > size) {
+      throw UsageError(
+          fmt::format("occlusion: patch={} is larger than the network's input {}; choose at most {}", w.patch,
+                      to_string(shape), *std::ranges::min_element(w.sizes)));
+    }
+    if (w.stride > w.patch && size > w.patch) {
+      throw UsageError(
+          fmt::format("occlusion: stride={} leaves gaps between windows of patch={}; choose at most {}",
+                      w.stride, w.patch, w.patch));
+    }
+    w.counts.push_back(window_count(size, w.patch, w.stride));
+  }
+  return w;
+}
+
+/// Mean fall over the windows that cover a position, in all channels alike.
+void spread(const Windows& w, const std::vector<double>& scores, std::span<float> relevance) {
+  const auto positions = static_cast<std::size_t>(w.positions());
+  std::vector<double> sum(positions, 0);
+  std::vector<double> count(positions, 0);
+  for (std::int64_t k = 0; k < w.size(); ++k) {
+    const double fall = scores[0] - scores[static_cast<std::size_t>(k) + 1];
+    w.visit(k, [&](std::size_t i) { sum[i] += fall, ++count[i]; });
+  }
+  for (std::size_t i = 0; i < relevance.size(); ++i)
+    relevance[i] = static_cast<float>(sum[i % positions] / count[i % positions]);
+}
+
+Tensor occlude(const EstimatorSetup& setup, const Windows& w, const Parameters& p, const Samples& samples) {
+  const Tensor baselines = baselines_of(setup, samples, p.text("baseline"));
+  const Samples covers{baselines, samples.targets, samples.ids};
+  const auto positions = static_cast<std::size_t>(w.positions());
+  // Copy 0 is the input itself, so that both scores of a difference come from the same program.
+  const auto scores = scores_of_copies(setup.network, samples, score_kind(p), w.size() + 1,
+                                       [&](std::int64_t n, std::int64_t copy, std::span<float> x) {
+                                         if (copy == 0) return;
+                                         const auto cover = covers.row(n);
+                                         for (std::size_t c = 0; c < x.size(); c += positions)
+                                           w.visit(copy - 1, [&](std::size_t i) { x[c + i] = cover[c + i]; });
+                                       });
+  Tensor relevance = Tensor::empty(DType::f32, samples.inputs.shape());
+  for (std::int64_t n = 0; n < samples.size(); ++n)
+    spread(w, scores[static_cast<std::size_t>(n)], relevance.rows(n, n + 1).data<float>());
+  return relevance;
+}
+
+Estimate estimator(const EstimatorSetup& setup, const Parameters& p) {
+  const Windows w = windows_of(setup.network.input_shape(), p);
+  return [setup, w, p](const Samples& samples) { return occlude(setup, w, p, samples); };
+}
+
+}  // namespace
+
+std::int64_t window_count(std::int64_t size, std::int64_t patch, std::int64_t stride) {
+  return (size - patch + stride - 1) / stride + 1;
+}
+
+Method occlusion() {
+  return {.name = "occlusion",
+          .parameters = {{"patch", std::int64_t{8}, "side of the window, in pixels", 1},
+                         {"stride", std::int64_t{4}, "pixels from one window to the next", 1},
+                         baseline_parameter(),
+                         score_parameter(),
+                         pool_parameter()},
+          .about = "how far the score falls when a window is covered, averaged over windows",
+          .source = "Zeiler and Fergus 2014",
+          .estimator = estimator};
+}
+
+}  // namespace heatproof

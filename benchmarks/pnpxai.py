@@ -1,0 +1,80 @@
+"""PnPXAI's optimizing as a peer, or, where it cannot be installed, the same loop written with zennit and torch."""
+
+import numpy as np
+
+from benchmarks.common import Skip
+from benchmarks.peers import torch_network, zennit_composite
+
+
+class Optimize:
+    """Trials of LRPEpsilonPlus, each with an epsilon and a pooling of its own, ranked by AbPC of PnPXAI's defaults."""
+
+    def __init__(self, threads, network, images, targets):
+        import torch
+        self.net = torch_network(threads, network)
+        self.x, self.y = torch.from_numpy(np.load(images)), torch.from_numpy(np.load(targets))
+        try:
+            from pnpxai.evaluator import metrics, optimizer  # noqa: F401
+        except ImportError as error:
+            raise Skip(f"PnPXAI cannot be imported: {error}") from None
+
+    def optimize(self, trials, steps):
+        """AbPC of each trial."""
+        import optuna
+        from pnpxai.core.modality.modality import ImageModality
+        from pnpxai.evaluator.metrics import AbPC
+        from pnpxai.evaluator.optimizer import Objective, optimize
+        from pnpxai.explainers import LRPEpsilonPlus
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        modality = ImageModality()
+        explainer = LRPEpsilonPlus(self.net, zennit_canonizers=_canonizers(self.net))
+        metric = AbPC(self.net, explainer, n_steps=steps)
+        objective = Objective(explainer, modality.get_default_postprocessors()[0], metric, modality, self.x, self.y)
+        objective.metric.evaluate = _mean_of(objective.metric.evaluate)
+        study = optimize(objective, sampler="random", n_trials=trials, seed=0)
+        return [t.value for t in study.trials]
+
+
+def _mean_of(evaluate):
+    return lambda *a, **k: evaluate(*a, **k).mean()
+
+
+def _canonizers(net):
+    from zennit.canonizers import SequentialMergeBatchNorm
+    from zennit.torchvision import ResNetCanonizer
+    return [ResNetCanonizer() if type(net).__name__ == "ResNet" else SequentialMergeBatchNorm()]
+
+
+class Loop:
+    """PnPXAI's loop in zennit and torch."""
+
+    def __init__(self, threads, network, images, targets):
+        import torch
+        self.net = torch_network(threads, network)
+        self.network = network
+        self.x, self.y = torch.from_numpy(np.load(images)), torch.from_numpy(np.load(targets))
+
+    def optimize(self, trials, steps):
+        return [self.trial(steps) for _ in range(trials)]
+
+    def trial(self, steps):
+        import torch
+        from zennit.attribution import Gradient
+        with Gradient(model=self.net, composite=zennit_composite("lrp_epsilon_plus", self.network)) as attributor:
+            seed = lambda out: torch.nn.functional.one_hot(self.y, out.shape[1]).to(out.dtype) * out  # noqa: E731
+            relevance = attributor(self.x, seed)[1].sum(1)
+        curves = [self.curve(relevance, steps, descending) for descending in (False, True)]
+        return (curves[0] - curves[1]).clamp(min=0).mean().item()
+
+    def curve(self, relevance, steps, descending):
+        """The target's probability after 0, 1, … parts of the pixels are gone; the last time all of them."""
+        import torch
+        n, size = len(self.x), relevance[0].numel()
+        order = torch.argsort(relevance.flatten(1), descending=descending, stable=True)
+        points = []
+        with torch.no_grad():
+            for step in range(steps):
+                gone = size if step + 1 == steps else step * (size // steps)
+                keep = torch.ones(n, size).scatter_(1, order[:, :gone], 0.0).view(n, 1, *relevance.shape[1:])
+                points.append(self.net(self.x * keep).softmax(1)[torch.arange(n), self.y])
+        return torch.stack(points, 1)

@@ -49,3 +49,7 @@ def patchwise(n, size, patch):
     a = a.astype(np.float32)
     assert all(len(np.unique(row)) == row.size for row in a)
     return a, saved(f"patchwise_{n}_{size}_{patch}", a)
+
+
+def load(path):
+    return np.load(path)

@@ -19,7 +19,7 @@ class Optimize:
             raise Skip(f"PnPXAI cannot be imported: {error}") from None
 
     def optimize(self, trials, steps):
-        """AbPC of each trial."""
+        """AbPC of each trial, summed over the images."""
         import optuna
         from pnpxai.core.modality.modality import ImageModality
         from pnpxai.evaluator.metrics import AbPC
@@ -30,13 +30,8 @@ class Optimize:
         explainer = LRPEpsilonPlus(self.net, zennit_canonizers=_canonizers(self.net))
         metric = AbPC(self.net, explainer, n_steps=steps)
         objective = Objective(explainer, modality.get_default_postprocessors()[0], metric, modality, self.x, self.y)
-        objective.metric.evaluate = _mean_of(objective.metric.evaluate)
         study = optimize(objective, sampler="random", n_trials=trials, seed=0)
         return [t.value for t in study.trials]
-
-
-def _mean_of(evaluate):
-    return lambda *a, **k: evaluate(*a, **k).mean()
 
 
 def _canonizers(net):
@@ -64,7 +59,7 @@ class Loop:
             seed = lambda out: torch.nn.functional.one_hot(self.y, out.shape[1]).to(out.dtype) * out  # noqa: E731
             relevance = attributor(self.x, seed)[1].sum(1)
         curves = [self.curve(relevance, steps, descending) for descending in (False, True)]
-        return (curves[0] - curves[1]).clamp(min=0).mean().item()
+        return (curves[0] - curves[1]).clamp(min=-1).mean(1).sum().item()
 
     def curve(self, relevance, steps, descending):
         """The target's probability after 0, 1, … parts of the pixels are gone; the last time all of them."""

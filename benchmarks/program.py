@@ -22,8 +22,8 @@ def run(plan, *arguments, threads=None):
         out.seek(0)
         err.seek(0)
         message = err.read().decode().strip()
-        if process.returncode == 2:
-            raise Skip(message)
+        if process.returncode == 2 and "unknown " in message:
+            raise Skip(message.partition("; known are")[0])
         if process.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode}: {message}")
         return Measure(ms, usage.ru_maxrss / 1024, json.loads(out.read()))

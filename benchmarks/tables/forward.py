@@ -1,72 +1,60 @@
-"""Times heatproof's forward pass against ONNX Runtime's, and lrp_epsilon_plus against the forward pass.
+"""Forward passes against ONNX Runtime, and how long a user waits before the first one."""
 
-    python3 -m venv .venv-bench && .venv-bench/bin/pip install -r benchmarks/requirements.txt
-    .venv-bench/bin/python benchmarks/forward.py resnet50.onnx squeezenet.onnx
+from benchmarks import data, program
+from benchmarks.common import Case, Measure, Worker, agree, in_turns, ratio_row
+from benchmarks.names import title
 
-Both run in turns, several rounds, on the same threads; each figure is the median over the rounds of a round's median.
-ResNet-50: benchmarks/export_networks.py (torchvision, random weights: times do not depend on them).
-"""
-
-import argparse
-import json
-import os
-import pathlib
-import statistics
-import subprocess
-import time
-
-import numpy as np
-import onnxruntime
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+TITLE = "Forward passes"
+ABOUT = "Median time of one batch on the same threads. Compiling: from a loaded model to the first run, against ONNX Runtime's session with optimized graph."
+NETWORKS = ["resnet18", "resnet50", "vgg16", "mobilenet_v2", "densenet121", "squeezenet1_1"]
 
 
-def ours(program, model, arguments):
-    command = [program, "bench", model, "--recipe", arguments.recipe, "--repeats", str(arguments.repeats), "--batch", str(arguments.batch),
-               "--threads", str(arguments.threads), "--json"]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def check(plan, network, worker, batch):
+    """Both predict the same."""
+    x, path = data.images(batch, plan.size)
+    output = data.WORK / "arrays/logits.npy"
+    program.run(plan, "run", data.network(network), path, "--output", output)
+    return agree(data.load(output), worker.call("predict", x), "logits")
 
 
-def theirs(model, arguments):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = arguments.threads
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    info = session.get_inputs()[0]
-    shape = [d if isinstance(d, int) and d > 0 else (arguments.batch if i == 0 else 224) for i, d in enumerate(info.shape)]
-    dtype = np.float16 if "float16" in info.type else np.float32
-    x = np.random.default_rng(0).normal(size=shape).astype(dtype)
-    times = []
-    for i in range(arguments.repeats + 2):
-        begin = time.perf_counter()
-        session.run(None, {info.name: x})
-        times.append(1000 * (time.perf_counter() - begin))
-    return statistics.median(times[2:])
+def rows(plan, network, batch):
+    model = data.network(network)
+    with Worker("benchmarks.peers:OnnxRuntime", plan.threads, model=model, batch=batch, size=plan.size) as worker:
+        error = check(plan, network, worker, batch)
+        repeats = plan.repeats(worker.time("run", repeats=1 if plan.smoke else 3).ms)
+        results = []
+
+        def ours():
+            results.append(program.bench(plan, model, batch=batch, repeats=repeats))
+            return program.forward(results[-1])
+
+        mine, theirs = in_turns(plan.rounds, ours, lambda: worker.time("run", repeats=repeats))
+        work = f"{title(network)}, batch {batch}"
+        found = [ratio_row(f"forward {network} {batch}", work, "ONNX Runtime", mine, theirs, target=1.0, error=error)]
+        if batch == 1:
+            compiled = [Measure(r["forward_compile_ms"]) for r in results]
+            sessions = [worker.time("compile") for _ in results]
+            row = ratio_row(f"compile {network}", f"{title(network)}, compiling", "ONNX Runtime session", compiled, sessions, limit_ms=1000.0)
+            row.peer_mb = None
+            found.append(row)
+        return found
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+")
-    parser.add_argument("--program", default=str(ROOT / "build/release/bin/heatproof"))
-    parser.add_argument("--recipe", default="lrp_epsilon_plus")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    arguments = parser.parse_args()
-    print(f"{arguments.threads} threads, batch {arguments.batch}, medians of {arguments.rounds} rounds; {arguments.recipe}")
-    print(f"{'model':<28}{'ORT ms':>9}{'forward':>9}{'ratio':>7}{'explain':>9}{'explain/forward':>17}")
-    for model in arguments.models:
-        peer, forward, explain = [], [], []
-        for _ in range(arguments.rounds):
-            peer.append(theirs(model, arguments))
-            result = ours(arguments.program, model, arguments)
-            forward.append(result["forward_ms"])
-            explain.append(result["explain_ms"])
-        p, f, e = (statistics.median(v) for v in (peer, forward, explain))
-        ratio = statistics.median(a / b for a, b in zip(forward, peer))
-        cost = statistics.median(a / b for a, b in zip(explain, forward))
-        print(f"{pathlib.Path(model).name:<28}{p:>9.2f}{f:>9.2f}{ratio:>7.2f}{e:>9.2f}{cost:>17.2f}")
+def torch_rows(plan, network):
+    """torch, for comparison."""
+    model = data.network(network)
+    with Worker("benchmarks.peers:Torch", plan.threads, network=network, size=plan.size) as worker:
+        repeats = plan.repeats(worker.time("run").ms)
+        mine, theirs = in_turns(plan.few(), lambda: program.forward(program.bench(plan, model, repeats=repeats)),
+                                lambda: worker.time("run", repeats=repeats))
+        return [ratio_row(f"forward {network} torch", f"{title(network)}, batch 1", "torch", mine, theirs)]
 
 
-if __name__ == "__main__":
-    main()
+def cases(plan) -> list[Case]:
+    found = []
+    for batch in (1, 8):
+        for network in plan.networks(NETWORKS):
+            quick = batch == 1 and network in ("resnet18", "resnet50", "squeezenet1_1", "mobilenet_v2")
+            found.append(Case(f"{network} batch {batch}", lambda p, n=network, b=batch: rows(p, n, b), quick))
+    found += [Case(f"{n} torch", lambda p, n=n: torch_rows(p, n)) for n in plan.networks(["resnet50"])]
+    return found

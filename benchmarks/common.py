@@ -34,6 +34,7 @@ class Measure:
     ms: float
     peak_mb: float | None = None
     value: object = None  # what was computed, where it is wanted
+    cpu_ms: float | None = None  # of all threads
 
 
 @dataclasses.dataclass
@@ -93,7 +94,7 @@ class Plan:
 
     def repeats(self, ms):
         """Runs of one round: about a second of them."""
-        return 1 if self.smoke else max(3, min(30, int(1000 / max(ms, 1))))
+        return 1 if self.smoke else max(2, min(30, int(1000 / max(ms, 1))))
 
 
 def in_turns(rounds, *sides):

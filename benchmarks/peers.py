@@ -136,7 +136,7 @@ def zennit_composite(recipe, network, exact=False):
     if not exact:
         canonizers = [ResNetCanonizer() if residual else SequentialMergeBatchNorm()]
     elif residual:
-        from zennit.torchvision import BasicBlock, Bottleneck, ResNetBasicBlockCanonizer, ResNetBottleneckCanonizer  # noqa: F401
+        from zennit.torchvision import ResNetBasicBlockCanonizer, ResNetBottleneckCanonizer
         canonizers = [CompositeCanonizer((Exact(), ResNetBottleneckCanonizer(), ResNetBasicBlockCanonizer()))]
     else:
         canonizers = [Exact()]

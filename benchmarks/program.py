@@ -26,7 +26,7 @@ def run(plan, *arguments, threads=None):
             raise Skip(message.partition("; known are")[0])
         if process.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode}: {message}")
-        return Measure(ms, usage.ru_maxrss / 1024, json.loads(out.read()))
+        return Measure(ms, usage.ru_maxrss / 1024, json.loads(out.read()), 1000 * (usage.ru_utime + usage.ru_stime))
 
 
 def bench(plan, model, *recipes, batch=1, repeats=5, threads=None, more=()):

@@ -27,7 +27,7 @@ def cases(plan) -> list[Case]:
     found = []
     for network in plan.networks(["resnet18"]):
         found.append(Case(f"{network} integrated gradients", lambda p, n=network: rows(
-            p, n, "integrated_gradients", f"integrated_gradients:steps={steps}", "integrated_gradients", (steps,))))
+            p, n, "integrated_gradients", f"integrated_gradients:steps={steps},rule=gauss_legendre", "integrated_gradients", (steps,))))
         found.append(Case(f"{network} occlusion", lambda p, n=network: rows(
             p, n, "occlusion", f"occlusion:patch={patch},stride={patch}", "occlusion", (patch, patch))))
     return found

@@ -4,7 +4,7 @@ from benchmarks import data, program
 from benchmarks.common import Case, Measure, Skip, in_turns, ratio_row
 from benchmarks.names import title
 from benchmarks.tables.recipes import GRIDS
-from benchmarks.tables.selection import region_perturbation, select, space
+from benchmarks.tables.selection import busy, region_perturbation, select, space
 
 TITLE = "Scaling"
 ABOUT = ("Two threads against one; then cost against one size at a time ([chart](scaling.svg)): each ratio is the cost per unit (pixel, layer, image, recipe) at the largest size "
@@ -18,7 +18,7 @@ def thread_rows(plan, network):
     model = data.network(network)
     recipe, repeats = "lrp_epsilon_plus", 1 if plan.smoke else 7
     results = {t: [] for t in (1, 2)}
-    for _ in range(plan.rounds):
+    for _ in range(plan.few()):
         for t, found in results.items():
             found.append(program.bench(plan, model, recipe, repeats=repeats, threads=t))
     rows = []
@@ -38,7 +38,7 @@ def select_rows(plan, network):
     text = space(["lrp_epsilon_plus", "uniform"], region_perturbation(patch, regions, "morf"), [])
     two, one = in_turns(plan.few(), lambda: select(plan, network, images, targets, text, threads=2),
                         lambda: select(plan, network, images, targets, text, threads=1))
-    return [ratio_row(f"threads {network} select", f"{title(network)}, `select`, 2 threads", "1 thread", two, one, target=1 / 1.8)]
+    return [ratio_row(f"threads {network} select", f"{title(network)}, `select`, 2 threads", "1 thread", two, one, target=1 / 1.8, note=busy(plan, two))]
 
 
 def growth(key, work, unit, sizes, measures, **more):

@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 
 from benchmarks import data, program
-from benchmarks.common import Case, Measure, Skip, Worker, agree, in_turns, ratio_row
+from benchmarks.common import Case, Skip, Worker, agree, in_turns, ratio_row
 from benchmarks.names import title
 
 TITLE = "Selection as a whole"
@@ -23,16 +23,20 @@ def space(recipes, objective, diagnostics):
 
 
 def select(plan, network, images, targets, text, threads=None):
-    """Measure of one `heatproof select`; its value: the JSON, and the curves by metric."""
+    """Measure of one `heatproof select`; its value: the JSON."""
     folder = tempfile.mkdtemp(prefix="selection", dir=data.WORK)
     try:
         with open(f"{folder}/space.toml", "w") as file:
             file.write(text)
         m = program.run(plan, "select", data.network(network), images, "--target", targets, "--space", f"{folder}/space.toml", "--out", f"{folder}/out",
                         threads=threads)
-        return Measure(m.ms, m.peak_mb, m.value)
+        return m
     finally:
         shutil.rmtree(folder)
+
+
+def busy(plan, measures):
+    return f"cores {100 * max(m.cpu_ms / m.ms for m in measures) / plan.threads:.0f} % busy, loading and compiling included"
 
 
 def region_perturbation(patch, regions, order):
@@ -40,8 +44,7 @@ def region_perturbation(patch, regions, order):
 
 
 def check(plan, network, images, targets, patch, regions, curves):
-    """The same curves, recipe by recipe: heatproof's own explanations against zennit's, through both tools. A patch whose relevance is within rounding of another's
-    may change places with it; what counts is that the two tools agree on each curve's mean to 1e-3."""
+    """The same curves, recipe by recipe: heatproof's explanations and perturbations against zennit's and Quantus's."""
     errors = []
     for recipe in RECIPES:
         for order in ("morf", "lerf"):
@@ -62,7 +65,7 @@ def rows(plan, network):
         error = check(plan, network, images, targets, patch, regions, first.value)
         mine, theirs = in_turns(plan.few(done=1), lambda: select(plan, network, images, targets, text), lambda: worker.time("select", RECIPES, patch, regions))
     work = f"{title(network)}, 3 recipes × {n} images × {regions} regions × 2 orders"
-    return [ratio_row(f"select {network}", work, "zennit + Quantus", mine, theirs, target=1 / 5, error=error)]
+    return [ratio_row(f"select {network}", work, "zennit + Quantus", mine, theirs, target=1 / 5, error=error, note=busy(plan, mine))]
 
 
 def pnpxai_rows(plan, network):
@@ -80,9 +83,8 @@ def pnpxai_rows(plan, network):
         worker, peer, note = Worker("benchmarks.pnpxai:Loop", plan.threads, **given), "PnPXAI's loop", str(reason)
     with worker:
         mine, theirs = in_turns(plan.few(), lambda: select(plan, network, images, targets, text), lambda: worker.time("optimize", trials, steps))
-    row = ratio_row(f"optimize {network}", f"{title(network)}, {trials} trials × {n} images × {steps} steps × 2 orders", peer, mine, theirs, target=1 / 8)
-    row.note = note
-    return [row]
+    work = f"{title(network)}, {trials} trials × {n} images × {steps} steps × 2 orders"
+    return [ratio_row(f"optimize {network}", work, peer, mine, theirs, target=1 / 8, note=note)]
 
 
 def cases(plan) -> list[Case]:

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <optional>
 
 #include "base/random.h"
 #include "base/threads.h"
@@ -46,13 +48,15 @@ double median_ms(std::int64_t repeats, const std::function<void()>& work) {
 
 Timed measure(const Graph& graph, const std::vector<Tensor>& inputs, const BenchFlags& f) {
   Timed t;
-  Program program;
-  t.compile_ms = milliseconds([&] { program = compile(graph); });
-  t.arena_bytes = program.arena_bytes();
-  t.constant_bytes = program.constant_bytes();
-  Workspace workspace(program);
-  t.median_ms = median_ms(f.repeats, [&] { workspace.run(inputs); });
-  if (f.profile) workspace.run(inputs, t.steps);
+  std::optional<Workspace> workspace;
+  t.compile_ms = milliseconds([&] {
+    const Program program = compile(graph);
+    t.arena_bytes = program.arena_bytes();
+    t.constant_bytes = program.constant_bytes();
+    workspace.emplace(program);
+  });
+  t.median_ms = median_ms(f.repeats, [&] { workspace->run(inputs); });
+  if (f.profile) workspace->run(inputs, t.steps);
   return t;
 }
 

@@ -4,7 +4,7 @@
     scripts/benchmark --only forward       one table (or several: forward,recipes); the others stay as recorded
     scripts/benchmark --resume             only the tables that are not yet recorded for this commit and machine
     scripts/benchmark --quick              the main ratios against the recorded table, below 3 minutes; exit code 1 when one got worse by more than 15 %
-    scripts/benchmark --smoke              that everything runs, on a tiny network, in seconds; records nothing
+    scripts/benchmark --smoke              that everything runs, on a tiny network, in a minute; its page is build/benchmarks/smoke.md
     scripts/benchmark --kernels [FILTER]   Google Benchmark of single kernels
     scripts/benchmark --page               writes the page again from benchmarks/results.json
 """
@@ -83,9 +83,10 @@ def run(plan, arguments):
         print(f"{name}: {tables.table(name).TITLE}", flush=True)
         rows, missing, failures = measure(plan, name, arguments.case)
         total += failures
-        if not plan.smoke and not arguments.case:
-            results.record(name, rows, missing, here)
-            results.write_page()
+        if not arguments.case:
+            where = (WORK / "smoke.json", WORK / "smoke.md") if plan.smoke else (results.FILE, results.PAGE)
+            results.record(name, rows, missing, here, where[0])
+            results.write_page(*where)
     return total
 
 

@@ -6,6 +6,7 @@ import pathlib
 import platform
 import subprocess
 
+from benchmarks import program
 from benchmarks.common import ROOT
 
 SIMD = ["amx_tile", "avx512_bf16", "avx512f", "avx2", "avx", "sse4_2", "asimd"]  # the widest first
@@ -45,4 +46,5 @@ def describe(plan):
         "memory": f"{memory:.0f} GiB",
         "system": f"{_first('/etc/os-release', 'PRETTY_NAME')}, Linux {platform.release()}, Python {platform.python_version()}",
         "heatproof": _commit(),
+        "oneDNN": program.bench(plan, ROOT / "assets/shapes/shapes.onnx", repeats=1)["onednn"],
     } | {p: _version(p) for p in PACKAGES}

@@ -28,7 +28,7 @@ def rows(plan, network, batch):
             results.append(program.bench(plan, model, batch=batch, repeats=repeats))
             return program.forward(results[-1])
 
-        mine, theirs = in_turns(plan.rounds, ours, lambda: worker.time("run", repeats=repeats))
+        mine, theirs = in_turns(plan.rounds if batch == 1 else plan.few(), ours, lambda: worker.time("run", repeats=repeats))
         work = f"{title(network)}, batch {batch}"
         found = [ratio_row(f"forward {network} {batch}", work, "ONNX Runtime", mine, theirs, target=1.0, error=error)]
         if batch == 1:

@@ -1,5 +1,7 @@
 """How cost grows: with threads, image size, depth, batch, recipes and images. What docs/scaling.svg shows."""
 
+import statistics
+
 from benchmarks import data, program
 from benchmarks.common import Case, Measure, Skip, in_turns, ratio_row
 from benchmarks.names import title
@@ -41,11 +43,13 @@ def select_rows(plan, network):
     return [ratio_row(f"threads {network} select", f"{title(network)}, `select`, 2 threads", "1 thread", two, one, target=1 / 1.8, note=busy(plan, two))]
 
 
-def growth(key, work, unit, sizes, measures, **more):
-    """A row of one kind of size: per unit, the largest against the smallest; `points` for the chart in its note."""
+def growth(key, work, unit, sizes, measures):
+    """A row of one kind of size: the ratio is per unit, the largest against the smallest; the chart reads the note."""
     per = lambda size: [Measure(m.ms / size, m.peak_mb) for m in measures[size]]  # noqa: E731
-    row = ratio_row(f"growth {key}", work, f"{sizes[0]} {unit}", per(sizes[-1]), per(sizes[0]), **more)
-    row.note = "ms: " + ", ".join(f"{size} {unit}: {sorted(m.ms for m in measures[size])[len(measures[size]) // 2]:.1f}" for size in sizes)
+    total = {size: statistics.median(m.ms for m in measures[size]) for size in sizes}
+    row = ratio_row(f"growth {key}", work, f"{sizes[0]} {unit}", per(sizes[-1]), per(sizes[0]))
+    row.ours_ms, row.peer_ms = total[sizes[-1]], total[sizes[0]]
+    row.note = "ms: " + ", ".join(f"{size} {unit}: {ms:.1f}" for size, ms in total.items())
     return [row]
 
 

@@ -94,7 +94,7 @@ class Plan:
 
     def repeats(self, ms):
         """Runs of one round: about a second of them."""
-        return 1 if self.smoke else max(2, min(30, int(1000 / max(ms, 1))))
+        return 1 if self.smoke else max(1 if ms > 1000 else 2, min(30, int(1000 / max(ms, 1))))
 
 
 def in_turns(rounds, *sides):

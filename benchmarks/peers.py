@@ -244,7 +244,9 @@ class ZennitAndQuantus:
         return curves
 
     def select(self, recipes, patch, regions):
-        return self.perturb(self.explain(recipes), patch, regions)
+        """Attributions by recipe, and curves by recipe and order."""
+        maps = self.explain(recipes)
+        return maps, self.perturb(maps, patch, regions)
 
 
 class Captum:

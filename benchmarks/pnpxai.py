@@ -34,6 +34,18 @@ class Optimize:
         return [t.value for t in study.trials]
 
 
+    def curves(self, steps):
+        """Heatmaps of one explanation, and the target's probabilities while their pixels go, most and least relevant first."""
+        from pnpxai.evaluator.metrics.pixel_flipping import PixelFlipping
+        from pnpxai.explainers import LRPEpsilonPlus
+        explainer = LRPEpsilonPlus(self.net, zennit_canonizers=_canonizers(self.net))
+        maps = explainer.attribute(self.x, self.y)
+        maps = (maps[0] if isinstance(maps, tuple) else maps).detach().sum(1)
+        flipping = PixelFlipping(self.net, explainer, n_steps=steps)
+        curves = [flipping.evaluate(self.x, self.y, maps, descending=descending)["probs"].numpy() for descending in (True, False)]
+        return maps.numpy(), *curves
+
+
 def _canonizers(net):
     from zennit.canonizers import SequentialMergeBatchNorm
     from zennit.torchvision import ResNetCanonizer
@@ -53,13 +65,16 @@ class Loop:
         return [self.trial(steps) for _ in range(trials)]
 
     def trial(self, steps):
+        _, morf, lerf = self.curves(steps)
+        return float((lerf - morf).clip(-1).mean(1).sum())
+
+    def curves(self, steps):
         import torch
         from zennit.attribution import Gradient
         with Gradient(model=self.net, composite=zennit_composite("lrp_epsilon_plus", self.network)) as attributor:
             seed = lambda out: torch.nn.functional.one_hot(self.y, out.shape[1]).to(out.dtype) * out  # noqa: E731
-            relevance = attributor(self.x, seed)[1].sum(1)
-        curves = [self.curve(relevance, steps, descending) for descending in (False, True)]
-        return (curves[0] - curves[1]).clamp(min=-1).mean(1).sum().item()
+            relevance = attributor(self.x, seed)[1].sum(1).detach()
+        return relevance.numpy(), *(self.curve(relevance, steps, descending).numpy() for descending in (True, False))
 
     def curve(self, relevance, steps, descending):
         """The target's probability after 0, 1, … parts of the pixels are gone; the last time all of them."""

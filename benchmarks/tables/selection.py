@@ -7,7 +7,7 @@ import tempfile
 import numpy as np
 
 from benchmarks import data, program
-from benchmarks.common import Case, Skip, Worker, agree, in_turns, ratio_row
+from benchmarks.common import Case, Skip, Worker, agree, distance, in_turns, ratio_row
 from benchmarks.names import title
 
 TITLE = "Selection as a whole"
@@ -43,15 +43,19 @@ def region_perturbation(patch, regions, order):
     return f"region_perturbation:patch_size={patch},order={order},regions_evaluation={regions},perturb_baseline=0,normalise=none"
 
 
-def check(plan, network, images, targets, patch, regions, curves):
-    """The same curves, recipe by recipe: heatproof's explanations and perturbations against zennit's and Quantus's."""
-    errors = []
+def check(plan, network, images, targets, patch, regions, maps, curves):
+    """The same curves, recipe by recipe, for zennit's attributions: the largest distance. And the distance where both start from their own attributions, which is larger
+    where rounding lets two patches change places (the table of explanations tells how far zennit's own precisions are apart)."""
+    same, own = [], []
     for recipe in RECIPES:
+        attributions = data.saved("zennit", maps[recipe])
         for order in ("morf", "lerf"):
-            result = program.run(plan, "evaluate", data.network(network), images, "--recipe", recipe, "--target", targets, "--metric",
-                                 region_perturbation(patch, regions, order)).value
-            errors.append(agree(result["curves"], curves[f"{recipe} {order}"], f"curves of {recipe}, {order}"))
-    return max(errors)
+            curve, what = curves[f"{recipe} {order}"], f"curves of {recipe}, {order}"
+            evaluate = lambda *source: program.run(plan, "evaluate", data.network(network), images, *source, "--target", targets, "--metric",  # noqa: E731
+                                                   region_perturbation(patch, regions, order)).value["curves"]
+            same.append(agree(evaluate("--attributions", attributions), curve, what))
+            own.append(distance(evaluate("--recipe", recipe), curve))
+    return max(same), max(own)
 
 
 def rows(plan, network):
@@ -62,10 +66,22 @@ def rows(plan, network):
     text = space([*RECIPES, "uniform"], orders[0], orders[1:])
     with Worker("benchmarks.peers:ZennitAndQuantus", plan.threads, network=network, images=images, targets=targets) as worker:
         first = worker.time("select", RECIPES, patch, regions)
-        error = check(plan, network, images, targets, patch, regions, first.value)
+        error, own = check(plan, network, images, targets, patch, regions, *first.value)
         mine, theirs = in_turns(plan.few(done=1), lambda: select(plan, network, images, targets, text), lambda: worker.time("select", RECIPES, patch, regions))
     work = f"{title(network)}, 3 recipes × {n} images × {regions} regions × 2 orders"
-    return [ratio_row(f"select {network}", work, "zennit + Quantus", mine, theirs, target=1 / 5, error=error, note=busy(plan, mine))]
+    return [ratio_row(f"select {network}", work, "zennit + Quantus", mine, theirs, target=1 / 5, error=error, note=f"{busy(plan, mine)}; curves from each one's own attributions differ by {own:.0e}")]
+
+
+def check_pnpxai(plan, network, images, targets, steps, worker):
+    """The same curves, up to the last step, for PnPXAI's own heatmaps. A step is a tenth of the pixels, rounded here and cut there, hence the tolerance."""
+    maps, *curves = worker.call("curves", steps)
+    attributions = data.saved("pnpxai", maps)
+    errors = []
+    for order, curve in zip(("morf", "lerf"), curves):
+        result = program.run(plan, "evaluate", data.network(network), images, "--attributions", attributions, "--target", targets, "--metric",
+                             f"pixel_flipping:patch=1,steps={steps},order={order},imputer=black,score=probability,ties=index")
+        errors.append(agree(np.asarray(result.value["curves_by_name"][order])[:, :steps - 1], curve[:, :-1], f"{order} of PnPXAI", 0.02))
+    return max(errors)
 
 
 def pnpxai_rows(plan, network):
@@ -82,9 +98,10 @@ def pnpxai_rows(plan, network):
     except Skip as reason:
         worker, peer, note = Worker("benchmarks.pnpxai:Loop", plan.threads, **given), "PnPXAI's loop", str(reason)
     with worker:
+        error = check_pnpxai(plan, network, images, targets, steps, worker)
         mine, theirs = in_turns(plan.few(), lambda: select(plan, network, images, targets, text), lambda: worker.time("optimize", trials, steps))
     work = f"{title(network)}, {trials} trials × {n} images × {steps} steps × 2 orders"
-    return [ratio_row(f"optimize {network}", work, peer, mine, theirs, target=1 / 8, note=note)]
+    return [ratio_row(f"optimize {network}", work, peer, mine, theirs, target=1 / 8, error=error, note=note)]
 
 
 def cases(plan) -> list[Case]:

@@ -27,7 +27,7 @@ class Optimize:
         from pnpxai.explainers import LRPEpsilonPlus
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         modality = ImageModality()
-        explainer = LRPEpsilonPlus(self.net, zennit_canonizers=_canonizers(self.net))
+        explainer = LRPEpsilonPlus(self.net)
         metric = AbPC(self.net, explainer, n_steps=steps)
         objective = Objective(explainer, modality.get_default_postprocessors()[0], metric, modality, self.x, self.y)
         study = optimize(objective, sampler="random", n_trials=trials, seed=0)
@@ -38,18 +38,12 @@ class Optimize:
         """Heatmaps of one explanation, and the target's probabilities while their pixels go, most and least relevant first."""
         from pnpxai.evaluator.metrics.pixel_flipping import PixelFlipping
         from pnpxai.explainers import LRPEpsilonPlus
-        explainer = LRPEpsilonPlus(self.net, zennit_canonizers=_canonizers(self.net))
+        explainer = LRPEpsilonPlus(self.net)
         maps = explainer.attribute(self.x, self.y)
         maps = (maps[0] if isinstance(maps, tuple) else maps).detach().sum(1)
         flipping = PixelFlipping(self.net, explainer, n_steps=steps)
         curves = [flipping.evaluate(self.x, self.y, maps, descending=descending)["probs"].numpy() for descending in (True, False)]
         return maps.numpy(), *curves
-
-
-def _canonizers(net):
-    from zennit.canonizers import SequentialMergeBatchNorm
-    from zennit.torchvision import ResNetCanonizer
-    return [ResNetCanonizer() if type(net).__name__ == "ResNet" else SequentialMergeBatchNorm()]
 
 
 class Loop:

@@ -90,7 +90,7 @@ class Plan:
 
     def few(self, done=0):
         """Rounds of work that takes tens of seconds; less those that are done already."""
-        return max(1, min(self.rounds, 3) - done)
+        return max(1, min(self.rounds, 2 if self.quick else 3) - done)
 
     def repeats(self, ms):
         """Runs of one round: about a second of them."""

@@ -69,7 +69,6 @@ def patch_rows(plan, network):
 def runtime_rows(plan, network, images, target):
     """Against forward passes of ONNX Runtime over the same perturbed images."""
     s = Setting(plan, network, images, 64)
-    rounds = 2 if plan.quick else plan.few()
     with Worker("benchmarks.peers:OnnxRuntime", plan.threads, model=s.model, size=plan.size) as worker:
         worker.call("load_images", s.images)
         batch = worker.call("choose_batch", [1, 2] if plan.smoke else [1, 2, 4, 8, 16])
@@ -84,7 +83,7 @@ def runtime_rows(plan, network, images, target):
             whole.append(s.evaluate(plan, s.region_perturbation))
             return Measure(max(1.0, whole[-1].ms - s.evaluate(plan, "sparseness").ms), whole[-1].peak_mb)
 
-        mine, theirs = in_turns(rounds, ours, run)
+        mine, theirs = in_turns(plan.few(), ours, run)
     work = f"{title(network)}, `region_perturbation`: {s.n} images × {s.regions} steps"
     return [ratio_row(f"perturb {network} ORT", work, f"ONNX Runtime, batch {batch}", mine, theirs, target=target, error=error,
                       note=f"whole process {min(m.ms for m in whole) / 1000:.1f} s")]

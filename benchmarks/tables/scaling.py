@@ -96,7 +96,7 @@ def recipe_rows(plan, network):
 
 def image_rows(plan, network):
     """A whole evaluation; the peak of memory must not grow with the images."""
-    counts = [2, 4] if plan.smoke else [8, 16, 32, 64]
+    counts = [2, 4] if plan.smoke else [4, 8, 16, 32]
     patch = 8 if plan.smoke else 16
 
     def evaluate(n):

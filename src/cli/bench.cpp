@@ -1,11 +1,12 @@
-// heatproof bench: times of the forward pass and of an explanation.
+// heatproof bench: times of the forward pass and of explanations, and the memory that they take.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <map>
+#include <optional>
 
 #include "base/random.h"
 #include "base/threads.h"
@@ -17,52 +18,110 @@ namespace {
 
 struct BenchFlags {
   ModelFlags model;
-  std::string recipe = "lrp_epsilon_plus";
+  std::vector<std::string> recipes;
   std::int64_t repeats = 15;
-  bool profile = false;
+  bool forward = false, separate = false, profile = false;
 };
 
+/// One compiled graph, or recipes that are more than a graph (then nothing is known but the time).
 struct Timed {
-  double compile_ms, median_ms;
+  double compile_ms = 0, median_ms = 0;
+  std::size_t arena_bytes = 0, constant_bytes = 0;
   std::vector<StepTime> steps;
 };
 
-using Clock = std::chrono::steady_clock;
-
-double milliseconds(Clock::time_point since) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - since).count();
+double milliseconds(const std::function<void()>& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 }
 
-double median_ms(std::int64_t repeats, const std::function<void()>& run) {
+/// After two runs that are not counted.
+double median_ms(std::int64_t repeats, const std::function<void()>& work) {
+  work();
+  work();
   std::vector<double> times;
-  for (std::int64_t i = 0; i < repeats; ++i) {
-    const auto begin = Clock::now();
-    run();
-    times.push_back(milliseconds(begin));
-  }
+  for (std::int64_t i = 0; i < repeats; ++i) times.push_back(milliseconds(work));
   std::ranges::sort(times);
   return times[times.size() / 2];
 }
 
-Timed measure(const Graph& graph, const std::vector<Tensor>& inputs, std::int64_t repeats) {
-  const auto start = Clock::now();
-  Workspace workspace(compile(graph));
-  Timed t{milliseconds(start), 0, {}};
-  workspace.run(inputs);
-  workspace.run(inputs);
-  t.median_ms = median_ms(repeats, [&] { workspace.run(inputs); });
-  workspace.run(inputs, t.steps);
+Timed measure(const Graph& graph, const std::vector<Tensor>& inputs, const BenchFlags& f) {
+  Timed t;
+  std::optional<Workspace> workspace;
+  t.compile_ms = milliseconds([&] {
+    const Program program = compile(graph);
+    t.arena_bytes = program.arena_bytes();
+    t.constant_bytes = program.constant_bytes();
+    workspace.emplace(program);
+  });
+  t.median_ms = median_ms(f.repeats, [&] { workspace->run(inputs); });
+  if (f.profile) workspace->run(inputs, t.steps);
   return t;
 }
 
-/// Estimators compile when they first explain; their steps are those of several programs.
-Timed measure_estimator(Explainer& explainer, const Tensor& x, std::int64_t repeats) {
-  const std::vector<std::int64_t> targets(static_cast<std::size_t>(x.shape()[0]), 0);
-  const auto start = Clock::now();
-  explainer.explain(x, targets);
-  const double first = milliseconds(start);
-  const double again = median_ms(repeats, [&] { explainer.explain(x, targets); });
-  return {std::max(0.0, first - again), again, {}};
+/// All recipes at once. Recipes that are more than a graph (random numbers, many passes) run as users run
+/// them; compiling them is part of the runs that are not counted.
+Timed measure_recipes(const Session& session, const GlobalFlags& global, const std::vector<Recipe>& recipes,
+                      const Tensor& x, const BenchFlags& f) {
+  const std::int64_t batch = x.shape()[0];
+  ExplainOptions options = session.explain_options(global.seed);
+  options.batch = batch;
+  Explainer explainer(session.network(), recipes, options);
+  if (std::ranges::all_of(recipes, [](const Recipe& r) { return r.method->build != nullptr; }))
+    return measure(explainer.graph(batch), {x, Tensor::zeros(DType::i64, {batch})}, f);
+  const std::vector<std::int64_t> targets(static_cast<std::size_t>(batch), 0);
+  Timed t;
+  t.median_ms = median_ms(f.repeats, [&] { explainer.explain(x, targets); });
+  return t;
+}
+
+Timed measure_forward(const Session& session, const Tensor& x, const BenchFlags& f) {
+  Builder g;
+  const Value input = g.input("x", {DType::f32, x.shape()});
+  const Graph graph = session.network().graph(x.shape()[0]);
+  g.output("logits", forward_view(g, graph, input, f.model.output_name).logits);
+  return measure(g.build(), {x}, f);
+}
+
+std::vector<Recipe> recipes_of(const BenchFlags& f) {
+  std::vector<Recipe> recipes;
+  if (f.forward) return recipes;
+  for (const std::string& text :
+       f.recipes.empty() ? std::vector<std::string>{"lrp_epsilon_plus"} : f.recipes) {
+    for (Recipe& recipe : expand_recipes(text)) recipes.push_back(std::move(recipe));
+  }
+  return recipes;
+}
+
+Tensor noise(const Session& session, std::int64_t batch, std::uint64_t seed) {
+  Shape shape = session.network().input_shape();
+  shape[0] = batch;
+  Tensor x = Tensor::empty(DType::f32, shape);
+  RandomStream random(seed, {"bench"});
+  for (float& v : x.data<float>()) v = static_cast<float>(random.normal());
+  return x;
+}
+
+double peak_rss_mb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+void add_timed(nlohmann::json& json, const std::string& prefix, const Timed& t) {
+  json[prefix + "_ms"] = t.median_ms;
+  json[prefix + "_compile_ms"] = t.compile_ms;
+  json[prefix + "_arena_bytes"] = t.arena_bytes;
+  json[prefix + "_constant_bytes"] = t.constant_bytes;
+}
+
+void print_line(const std::string& title, const Timed& t, double forward_ms) {
+  fmt::print(
+      "{:<9}{:10.2f} ms  {:6.2f} forward passes  compiled in {:5.0f} ms  arena {:7.1f} MB  constants {:7.1f} "
+      "MB\n",
+      title, t.median_ms, t.median_ms / forward_ms, t.compile_ms,
+      static_cast<double>(t.arena_bytes) / 1048576, static_cast<double>(t.constant_bytes) / 1048576);
 }
 
 void print_profile(const std::string& title, std::vector<StepTime> steps) {
@@ -76,44 +135,60 @@ void print_profile(const std::string& title, std::vector<StepTime> steps) {
   }
 }
 
+void print_separate(const std::vector<Recipe>& recipes, const std::vector<Timed>& separate, double together) {
+  double sum = 0;
+  fmt::print("\none by one:\n");
+  for (std::size_t i = 0; i < recipes.size(); ++i) {
+    fmt::print("{:10.2f} ms  {}\n", separate[i].median_ms, recipes[i].text);
+    sum += separate[i].median_ms;
+  }
+  fmt::print("{:10.2f} ms  sum; together {:.2f} of it\n", sum, together / sum);
+}
+
+nlohmann::json to_json(const Timed& forward, const std::vector<Recipe>& recipes, const Timed& explain,
+                       const std::vector<Timed>& separate) {
+  nlohmann::json json;
+  add_timed(json, "forward", forward);
+  if (recipes.empty()) return json;
+  add_timed(json, "explain", explain);
+  json["recipe"] = recipes[0].text;
+  for (const Recipe& r : recipes) json["recipes"].push_back(r.text);
+  for (const Timed& t : separate) json["separate_ms"].push_back(t.median_ms);
+  return json;
+}
+
 void bench(const GlobalFlags& global, const BenchFlags& f) {
+  const std::vector<Recipe> recipes = recipes_of(f);
   const Session session(global, f.model);
   const std::int64_t batch = std::max<std::int64_t>(1, f.model.batch);
-  Explainer explainer(session.network(), {parse_recipe(f.recipe)}, session.explain_options(global.seed));
-  Shape shape = session.network().input_shape();
-  shape[0] = batch;
-  Tensor x = Tensor::empty(DType::f32, shape);
-  RandomStream random(global.seed, {"bench"});
-  for (float& v : x.data<float>()) v = static_cast<float>(random.normal());
-  Builder g;
-  g.output("logits", forward_view(g, session.network().graph(batch), g.input("x", {DType::f32, shape}),
-                                  f.model.output_name)
-                         .logits);
-  const Timed forward = measure(g.build(), {x}, f.repeats);
-  const Tensor target = Tensor::zeros(DType::i64, {batch});
-  const Timed explain = explainer.recipes()[0].method->estimator != nullptr
-                            ? measure_estimator(explainer, x, f.repeats)
-                            : measure(explainer.graph(batch), {x, target}, f.repeats);
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const double rss = static_cast<double>(usage.ru_maxrss) / 1024;
+  const Tensor x = noise(session, batch, global.seed);
+  const Timed forward = measure_forward(session, x, f);
+  Timed explain;
+  if (!recipes.empty()) explain = measure_recipes(session, global, recipes, x, f);
+  const double rss = peak_rss_mb();
+  std::vector<Timed> separate;
+  if (f.separate) {
+    for (const Recipe& recipe : recipes) separate.push_back(measure_recipes(session, global, {recipe}, x, f));
+  }
   if (global.json) {
-    print_json({{"forward_ms", forward.median_ms},
-                {"explain_ms", explain.median_ms},
-                {"batch", batch},
-                {"threads", threads()},
-                {"peak_rss_mb", rss},
-                {"forward_compile_ms", forward.compile_ms},
-                {"explain_compile_ms", explain.compile_ms},
-                {"recipe", explainer.recipes()[0].text},
-                {"repeats", f.repeats}});
+    nlohmann::json json = to_json(forward, recipes, explain, separate);
+    json["batch"] = batch;
+    json["threads"] = threads();
+    json["repeats"] = f.repeats;
+    json["peak_rss_mb"] = rss;
+    json["onednn"] = dnnl_version_text();
+    print_json(json);
     return;
   }
-  fmt::print(
-      "forward  {:9.2f} ms   (compiled in {:.0f} ms)\n{:<8} {:9.2f} ms   (compiled in {:.0f} ms; {:.2f} "
-      "forward passes) {}\nbatch {}, {} threads, peak {:.0f} MB; medians of {} runs\n",
-      forward.median_ms, forward.compile_ms, "explain", explain.median_ms, explain.compile_ms,
-      explain.median_ms / forward.median_ms, explainer.recipes()[0].text, batch, threads(), rss, f.repeats);
+  print_line("forward", forward, forward.median_ms);
+  if (!recipes.empty()) {
+    print_line("explain", explain, forward.median_ms);
+    std::vector<std::string> texts;
+    for (const Recipe& r : recipes) texts.push_back(r.text);
+    fmt::print("{}\n", fmt::join(texts, " "));
+  }
+  fmt::print("batch {}, {} threads, peak {:.0f} MB; medians of {} runs\n", batch, threads(), rss, f.repeats);
+  if (!separate.empty()) print_separate(recipes, separate, explain.median_ms);
   if (f.profile) {
     print_profile("forward", forward.steps);
     if (!explain.steps.empty()) print_profile("explain", explain.steps);
@@ -124,9 +199,12 @@ void bench(const GlobalFlags& global, const BenchFlags& f) {
 
 void add_bench(CLI::App& app, GlobalFlags& global) {
   auto f = std::make_shared<BenchFlags>();
-  auto* command = app.add_subcommand("bench", "time of the forward pass and of an explanation, peak memory");
+  auto* command = app.add_subcommand("bench", "time of the forward pass and of explanations, memory");
   add_model_flags(*command, f->model);
-  command->add_option("--recipe", f->recipe, "what to explain with");
+  auto* recipe = command->add_option(
+      "--recipe", f->recipes, "what to explain with (lrp_epsilon_plus); a grid, or repeated: all at once");
+  command->add_flag("--forward", f->forward, "time the forward pass only")->excludes(recipe);
+  command->add_flag("--separate", f->separate, "time every recipe on its own, too");
   command->add_option("--repeats", f->repeats, "runs to take the median of")->check(CLI::Range(1, 10000));
   command->add_flag("--profile", f->profile, "list the slowest steps");
   command->callback([f, &global] { bench(global, *f); });

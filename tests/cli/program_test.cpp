@@ -257,4 +257,18 @@ TEST(Program, InspectAndBenchSpeakJson) {
     EXPECT_TRUE(json::parse(bench.out).contains(key)) << key;
 }
 
+TEST(Program, BenchTakesGridsAndTheForwardPassAlone) {
+  const Outcome grid = heatproof(
+      "bench " + kModel + " --recipe lrp_gamma:gamma=0.1/0.2 --recipe random --separate --repeats 1 --json");
+  ASSERT_EQ(grid.code, 0) << grid.err;
+  const json j = json::parse(grid.out);
+  EXPECT_EQ(j["recipes"], (std::vector<std::string>{"lrp_gamma:gamma=0.1", "lrp_gamma:gamma=0.2", "random"}));
+  EXPECT_EQ(j["separate_ms"].size(), 3U);
+  const Outcome forward = heatproof("bench " + kModel + " --forward --repeats 1 --json");
+  ASSERT_EQ(forward.code, 0) << forward.err;
+  EXPECT_TRUE(json::parse(forward.out).contains("forward_arena_bytes"));
+  EXPECT_FALSE(json::parse(forward.out).contains("explain_ms"));
+  EXPECT_EQ(heatproof("bench " + kModel + " --forward --recipe gradient").code, 2);
+}
+
 }  // namespace heatproof

@@ -307,7 +307,10 @@ class Assembler {
     if (elementwise.parameters != nullptr) instruction.parameters = elementwise.parameters(node.attributes);
     for (NodeId input : node.inputs) instruction.arguments.push_back(index_.at(input));
     index_[id] = static_cast<int>(plan_->sources.size() + plan_->instructions.size());
-    if (needed_outside(id)) instruction.output = l_.result(id, plan_->layout).buffer;
+    if (needed_outside(id))
+      instruction.output = l_.result(id, plan_->layout).buffer;
+    else
+      l_.mark_fused(id);
     plan_->instructions.push_back(std::move(instruction));
   }
 

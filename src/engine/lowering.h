@@ -128,6 +128,8 @@ class Lowering {
   const std::vector<Buffer>& buffers() const { return buffers_; }
   const std::vector<Step>& steps() const { return steps_; }
   bool has_result(NodeId id) const { return results_[static_cast<std::size_t>(id)].buffer >= 0; }
+  /// Whether the steps that compute a node, alone or with what follows it, have been emitted.
+  bool is_lowered(NodeId id) const { return has_result(id) || fused_[static_cast<std::size_t>(id)]; }
   BufferId new_buffer(std::size_t bytes);
   const std::vector<std::vector<NodeId>>& users() const { return users_; }
   bool is_output(NodeId id) const { return is_output_[static_cast<std::size_t>(id)]; }

@@ -73,6 +73,22 @@ Value shaped(Builder& g, const NodeView& v, std::size_t i) {
   return expand(input_of(g, v, i), v.node.type.shape);
 }
 
+/// a·x + a·y = a·(x + y): what arrives at a value by several ways is multiplied by it once.
+Value factored(Builder& g, const NodeView& v) {
+  const Value p(&g, v.node.inputs[0]);
+  const Value q(&g, v.node.inputs[1]);
+  if (!p.is(kMul) || !q.is(kMul) || p.constant() || q.constant() || p.shape() != q.shape()) return {};
+  for (std::size_t i = 0; i < 2; ++i) {
+    for (std::size_t j = 0; j < 2; ++j) {
+      const Value x = p.input(1 - i);
+      const Value y = q.input(1 - j);
+      if (p.input(i) == q.input(j) && x.shape() == p.shape() && y.shape() == p.shape())
+        return p.input(i) * (x + y);
+    }
+  }
+  return {};
+}
+
 Value simplify_add(Builder& g, const NodeView& v) {
   if (v.node.type.dtype != DType::f32) return {};
   const auto a = splat(v, 0);
@@ -80,7 +96,7 @@ Value simplify_add(Builder& g, const NodeView& v) {
   if (a && b) return g.fill(v.node.type.shape, *a + *b);
   if (b == 0.0F) return shaped(g, v, 0);
   if (a == 0.0F) return shaped(g, v, 1);
-  return {};
+  return factored(g, v);
 }
 
 Value simplify_sub(Builder& g, const NodeView& v) {

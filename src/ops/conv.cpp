@@ -65,7 +65,7 @@ struct Fusion {
 bool is_last_reader(const Lowering& l, NodeId id, NodeId reader) {
   return !l.is_output(id) && l.node(id).op != &kInput &&
          std::ranges::all_of(l.users()[static_cast<std::size_t>(id)],
-                             [&](NodeId user) { return user == reader || l.has_result(user); });
+                             [&](NodeId user) { return user == reader || l.is_lowered(user); });
 }
 
 Fusion find_fusion(const Lowering& l, NodeId id) {

@@ -24,7 +24,7 @@ std::int64_t conv_size(const ConvGeometry& g, std::size_t axis, std::int64_t siz
 /// The spatial size whose convolution it is, output_padding included.
 std::int64_t conv_transpose_size(const ConvGeometry& g, std::size_t axis, std::int64_t size);
 
-/// The adjoint of x ↦ Conv(x, w): a ConvTranspose of `s` with the shape of x.
+/// The adjoint of x ↦ Conv(x, w): a ConvTranspose of `s` with the shape of x, or what is equal to it.
 Value conv_adjoint(Value s, Value weights, Attributes attributes, const Shape& x);
 
 }  // namespace heatproof

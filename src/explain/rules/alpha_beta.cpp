@@ -12,7 +12,7 @@ Operands alpha_beta(const Linear& layer, Value R, double alpha, double beta, con
   const Value s_plus = R / stabilize(excitation(layer, b), o.epsilon);
   if (b) absorb(layer, positive(b) * alpha, s_plus, o);
   if (beta == 0) return exciting.share(alpha == 1 ? s_plus : s_plus * alpha);
-  const Value s_minus = R / stabilize(inhibition(layer, b), o.epsilon);
+  const Value s_minus = R / stabilize(inhibition(layer, b, o), o.epsilon);
   if (b) absorb(layer, negative(b) * -beta, s_minus, o);
   return exciting.share(s_plus * alpha) - inhibiting.share(s_minus * beta);
 }

@@ -21,7 +21,7 @@ Operands gamma(const Linear& layer, Value R, double gamma, const Options& o) {
   const Value s_up = (layer.active ? R : step(z) * R) / stabilize(z_up, o.epsilon);
   absorb(layer, b_up, s_up, o);
   if (z.sign() == Sign::non_negative) return raising.share(s_up);
-  const Value z_down = shared ? z + gamma * inhibition(layer, b) : lowering.sum(b_down);
+  const Value z_down = shared ? z + gamma * inhibition(layer, b, o) : lowering.sum(b_down);
   const Value s_down = step(-z) * R / stabilize(z_down, o.epsilon);
   absorb(layer, b_down, s_down, o);
   return raising.share(s_up) + lowering.share(s_down);

@@ -53,12 +53,16 @@ struct Evaluation {
   Tensor donors = {};
   std::vector<std::uint64_t> donor_ids = {};
   std::vector<std::int64_t> donor_classes = {};
+  // True where heatmaps were given, and `relevance` repeats them for every channel (as Quantus does).
+  bool pixelwise = false;
 
   std::int64_t size() const { return inputs.shape()[0]; }
   RandomStream random(std::string_view metric, std::int64_t sample) const {
     return RandomStream(seed, {metric}, ids[static_cast<std::size_t>(sample)]);
   }
   double target_logit(std::int64_t i) const;
+  /// What explains: relevance, or the heatmap where that is all that was given.
+  const Tensor& given() const { return pixelwise ? heatmap : relevance; }
 };
 
 /// One sample, for metrics that look at one at a time.

@@ -11,25 +11,6 @@
 
 namespace heatproof {
 
-namespace {
-
-/// Ranks from 1; equal values share the mean of theirs.
-std::vector<double> ranks(std::span<const double> values) {
-  std::vector<std::size_t> order(values.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  std::vector<double> rank(values.size());
-  for (std::size_t k = 0; k < order.size();) {
-    std::size_t end = k;
-    while (end < order.size() && values[order[end]] == values[order[k]]) ++end;
-    for (std::size_t j = k; j < end; ++j) rank[order[j]] = 0.5 * static_cast<double>(k + end + 1);
-    k = end;
-  }
-  return rank;
-}
-
-}  // namespace
-
 Parameter absolute_parameter(bool otherwise) { return {"abs", otherwise, "use |relevance|"}; }
 Parameter normalise_parameter(const std::string& otherwise) {
   return {"normalise",
@@ -159,6 +140,20 @@ std::vector<std::size_t> descending(std::span<const double> values) {
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return values[a] > values[b]; });
   return order;
+}
+
+std::vector<double> ranks(std::span<const double> values) {
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+  std::vector<double> rank(values.size());
+  for (std::size_t k = 0; k < order.size();) {
+    std::size_t end = k;
+    while (end < order.size() && values[order[end]] == values[order[k]]) ++end;
+    for (std::size_t j = k; j < end; ++j) rank[order[j]] = 0.5 * static_cast<double>(k + end + 1);
+    k = end;
+  }
+  return rank;
 }
 
 double pearson(std::span<const double> a, std::span<const double> b) {

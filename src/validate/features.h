@@ -47,6 +47,9 @@ std::vector<std::vector<float>> all_baselines(const Evaluation& e, const std::st
 /// Indices by decreasing value; equal values by index.
 std::vector<std::size_t> descending(std::span<const double> values);
 
+/// Ranks from 1; equal values share the mean of theirs.
+std::vector<double> ranks(std::span<const double> values);
+
 /// Correlations; NaN where one of the two is constant.
 double pearson(std::span<const double> a, std::span<const double> b);
 double spearman(std::span<const double> a, std::span<const double> b);

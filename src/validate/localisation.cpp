@@ -43,8 +43,8 @@ double inside(const Sample& s, const std::vector<double>& values) {
 
 Scores attribution_localisation(const Evaluation& e, const Parameters& p) {
   Scores result;
-  const auto others = static_cast<double>(e.inputs.elements() / e.size() *
-                                          std::max<std::int64_t>(0, e.size() - 2));
+  const auto others =
+      static_cast<double>(e.inputs.elements() / e.size() * std::max<std::int64_t>(0, e.size() - 2));
   for (std::int64_t i = 0; i < e.size(); ++i) {
     const Sample s = sample_of(e, i);
     auto values = pixels_of(s, p);

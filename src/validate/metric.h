@@ -88,6 +88,9 @@ struct Metric {
   std::string source;
   std::string about;
   std::vector<Parameter> parameters = {};
+  /// Other settings that are as defensible as the defaults, "key=value"; they show how much a ranking hangs
+  /// on the metric's parameters.
+  std::vector<std::string> variants = {};
   bool needs_masks = false;
   bool needs_explainer = false;
   bool compares_samples = false;  // a sample's score hangs on the other samples

@@ -87,6 +87,8 @@ const Metric kPixelFlipping = {
          perturb_baseline_parameter("black"),
          absolute_parameter(false),
          normalise_parameter()},
+    .variants = {"imputer=mean", "imputer=local_mean", "imputer=black", "patch=8", "steps=28",
+                 "score=probability"},
     .score_all = score,
     .direction =
         [](const Parameters& p) {

@@ -118,8 +118,7 @@ std::vector<std::vector<double>> walk(const Evaluation& e, const Patches& g, con
   const auto orders = orders_of(e, g, p, order);
   std::vector<std::vector<float>> baselines;
   for (std::int64_t i = 0; i < e.size(); ++i)
-    baselines.push_back(
-        filler_of(e, i, g, p.text("perturb_baseline"), orders[static_cast<std::size_t>(i)]));
+    baselines.push_back(filler_of(e, i, g, p.text("perturb_baseline"), orders[static_cast<std::size_t>(i)]));
   return scores_of_edits(e, steps, p.text("score"), [&](std::int64_t i, std::int64_t k, std::span<float> x) {
     const auto at = static_cast<std::size_t>(i);
     for (std::int64_t s = 0; s <= k; ++s)

@@ -64,8 +64,8 @@ const Metric kSparseness = {
     .source = "Chalasani et al. 2020",
     .about = "Gini index of |relevance| over the pixels of one sample, 0 (flat) to 1 (one pixel).",
     .parameters =
-        joined(parameters(), {{"offset", 0.0, "added to |relevance|; Quantus adds 1e-7 to tiny relevance, too",
-                               0.0}}),
+        joined(parameters(),
+               {{"offset", 0.0, "added to |relevance|; Quantus adds 1e-7 to tiny relevance, too", 0.0}}),
     .score_all =
         [](const Evaluation& e, const Parameters& p) {
           return each(e, p, [&](std::vector<double> values) {

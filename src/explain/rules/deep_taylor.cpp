@@ -11,7 +11,9 @@ Operands deep_taylor(const Linear& layer, Value R, double gamma, const Options& 
   const Value w_minus = negative(layer.w);
   const Contributions evidence{layer, w_plus + gamma * w_minus, gamma * w_plus + w_minus};
   const Value offset = b ? positive(b) + gamma * negative(b) : b;
-  const Value s = R / stabilize(evidence.sum(offset), o.epsilon);
+  const Value z = evidence.sum(offset);
+  const Value s = R / stabilize(z, o.epsilon);
+  stabilizer_share(z, s, o);
   absorb(layer, offset, s, o);
   return evidence.share(s);
 }

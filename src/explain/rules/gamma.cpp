@@ -14,11 +14,15 @@ Operands gamma(const Linear& layer, Value R, double gamma, const Options& o) {
   const Value z = layer.output;
 
   const Contributions raising{layer, w_up, w_down};
-  const Value s_up = step(z) * R / stabilize(raising.sum(b_up), o.epsilon);
+  const Value z_up = raising.sum(b_up);
+  const Value s_up = step(z) * R / stabilize(z_up, o.epsilon);
+  stabilizer_share(z_up, s_up, o);
   absorb(layer, b_up, s_up, o);
   if (z.sign() == Sign::non_negative) return raising.share(s_up);
   const Contributions lowering{layer, w_down, w_up};
-  const Value s_down = step(-z) * R / stabilize(lowering.sum(b_down), o.epsilon);
+  const Value z_down = lowering.sum(b_down);
+  const Value s_down = step(-z) * R / stabilize(z_down, o.epsilon);
+  stabilizer_share(z_down, s_down, o);
   absorb(layer, b_down, s_down, o);
   return raising.share(s_up) + lowering.share(s_down);
 }

@@ -21,6 +21,15 @@ inline void absorb(const Linear& layer, Value b, Value s, const Options& o) {
   *o.absorbed = *o.absorbed ? *o.absorbed + share : share;
 }
 
+/// Enters the relevance ε·sign(z)·s that a stabilizer takes (creates, where negative), where somebody keeps
+/// books.
+inline void stabilizer_share(Value z, Value s, const Options& o) {
+  if (o.stabilized == nullptr) return;
+  const Value sign = 1.0 - 2.0 * step(-z);  // as in stabilize: sign(0) = 1
+  const Value share = o.epsilon * sign * s;
+  *o.stabilized = *o.stabilized ? *o.stabilized + share : share;
+}
+
 inline Value positive_or_none(Value x) { return x ? positive(x) : x; }
 inline Value negative_or_none(Value x) { return x ? negative(x) : x; }
 

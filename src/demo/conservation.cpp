@@ -149,7 +149,7 @@ Result run(const Options& options) {
                    "layers",
                    "sum of relevance / score",
                    false,
-                   {false, true, false, false, true}});
+                   {true, false, false, true, false}});
   add_explosion(page, figures, options.seed);
   add_division(page, figures);
   const bool holds = all_hold(figures);

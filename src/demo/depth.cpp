@@ -84,7 +84,7 @@ void add_table(report::Page& page, const std::vector<double>& depths,
                const std::vector<std::vector<double>>& roughness, const std::vector<double>& crossed) {
   std::vector<std::vector<std::string>> rows;
   for (std::size_t i = 0; i < depths.size(); ++i)
-    rows.push_back({report::number(depths[i]), report::number(magnitude[0][i]),
+    rows.push_back({fmt::format("{:g}", depths[i]), report::number(magnitude[0][i]),
                     report::number(magnitude[1][i]), report::number(roughness[0][i], 2),
                     report::number(roughness[1][i], 2), fmt::format("{:.0f}", crossed[i])});
   page.section("Figures");

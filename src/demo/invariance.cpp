@@ -34,10 +34,10 @@ void add_gammas(report::Page& page, const Network& halves, const Network& differ
   for (int k = 0; k <= 20; ++k) {
     gammas.push_back(k / 20.0);
     const Row row = generalized(gammas.back());
-    series[0].push_back(explain(halves, {row.recipe}, x, {0})[0].data<float>()[0]);
-    series[1].push_back(explain(difference, {row.recipe}, x, {0})[0].data<float>()[0]);
-    series[2].push_back(row.a1);
-    series[3].push_back(row.b1);
+    series[0].push_back(row.a1);
+    series[1].push_back(row.b1);
+    series[2].push_back(explain(halves, {row.recipe}, x, {0})[0].data<float>()[0]);
+    series[3].push_back(explain(difference, {row.recipe}, x, {0})[0].data<float>()[0]);
   }
   page.section("From z⁺ to the gradient");
   page.text(
@@ -45,12 +45,12 @@ void add_gammas(report::Page& page, const Network& halves, const Network& differ
       "The two "
       "implementations agree at γ = 1 only, where deep Taylor is gradient × input and x₁ gets nothing.");
   add_chart(page, {gammas,
-                   {"(a), measured", "(b), measured", "(a), closed form", "(b), closed form"},
+                   {"(a), closed form", "(b), closed form", "(a), measured", "(b), measured"},
                    series,
                    "γ",
                    "relevance of x₁",
                    false,
-                   {false, false, true, true}});
+                   {true, true, false, false}});
 }
 
 Result run(const Options&) {

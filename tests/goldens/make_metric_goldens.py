@@ -200,14 +200,14 @@ def make(stem, net, channels, side, middle):
     if channels == 1:
         for steps in (9, 144):  # Quantus' "black" is the image's minimum, heatproof's the value of black pixels, here 0
             metric = quantus.PixelFlipping(features_in_step=side * side // steps, perturb_baseline=0.0, **PLAIN)
-            arrays[f"curve pixel_flipping:patch=1,steps={steps},order=morf,imputer=black,ties=index"] = np.asarray(metric(a_batch=a, **given))
+            arrays[f"curve pixel_flipping:patch=1,steps={steps},order=morf,imputer=black,ties=index"] = np.asarray(metric(a_batch=a.copy(), **given))
         # Quantus's IROF fails for more than one channel.
         arrays["score irof:as_quantus=true,normalise=none"] = np.asarray(
-            quantus.IROF(**{**PLAIN, "return_aggregate": False})(a_batch=a, **{**given, "softmax": True}))
+            quantus.IROF(**{**PLAIN, "return_aggregate": False})(a_batch=a.copy(), **{**given, "softmax": True}))
         arrays["score continuity:neighbours=0,path=3"] = continuity_of_path(net, x, targets, 3)
     for name, (metric, kind) in faithfulness(channels).items():
         if kind != "road" or channels == 1:  # Quantus's ROAD fails for more than one channel
-            record(arrays, name, kind, metric(a_batch=a, **given))
+            record(arrays, name, kind, metric(a_batch=a.copy(), **given))
     for name, metric in robustness(middle, logits.shape[1]).items():
         if name == "input_invariance" and channels > 1:
             continue  # Quantus's shift is wrong for padded convolutions
@@ -218,7 +218,7 @@ def make(stem, net, channels, side, middle):
     signed = quantus.RelevanceMassAccuracy(**PLAIN)(a_batch=a.sum(1, keepdims=True), s_batch=masks, **given)
     arrays["score relevance_mass_accuracy:signed=true"] = np.asarray(signed, np.float64)
     for name, metric in localisation().items():
-        arrays["score " + name] = np.asarray(metric(a_batch=pooled, s_batch=masks, **given), np.float64)
+        arrays["score " + name] = np.asarray(metric(a_batch=pooled.copy(), s_batch=masks, **given), np.float64)
     arrays["other"] = generator.normal(size=x.shape).astype(np.float32) ** 3
     for name, values in fixed(a, arrays["other"]).items():
         arrays["fixed " + name] = np.asarray(values, np.float64)

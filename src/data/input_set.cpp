@@ -149,8 +149,8 @@ InputSet load_inputs(const fs::path& path, const Preprocessing& preprocessing,
 
 void load_masks(InputSet& set, const fs::path& path, const Preprocessing& preprocessing) {
   const Shape& x = set.inputs.shape();
-  const Shape wanted = x.rank() == 4 ? Shape{set.size(), x[2], x[3]}
-                                     : Shape{set.size(), 1, x.elements() / set.size()};
+  const Shape wanted =
+      x.rank() == 4 ? Shape{set.size(), x[2], x[3]} : Shape{set.size(), 1, x.elements() / set.size()};
   if (!fs::is_directory(path)) {
     set.masks = to_float(read_npy(path));
     const Shape single{wanted[0], 1, wanted[1], wanted[2]};

@@ -83,9 +83,9 @@ TEST(Check, OfTheRealSqueezeNet) {
       " --resize 256 --size 224 --channels bgr --range 255 --mean 103.94,116.78,123.68 ";
   const auto measure = [&](const std::string& recipe) {
     std::map<std::string, std::pair<double, json>> axioms;
-    for (const json& a :
-         json_of(heatproof("check " + (data / "squeezenet_fp16.onnx").string() + " " + base +
-                           "/images/ladybug1.jpg --json --recipe " + recipe + photo))["axioms"])
+    const json check = json_of(heatproof("check " + (data / "squeezenet_fp16.onnx").string() + " " + base +
+                                         "/images/ladybug1.jpg --json --recipe " + recipe + photo));
+    for (const json& a : check["axioms"])
       axioms[a["metric"]] = {a["mean"].is_null() ? NAN : a["mean"].get<double>(), a["uniform"]};
     return axioms;
   };

@@ -108,16 +108,31 @@ std::vector<report::LedgerRow> rows_of(const std::vector<LedgerLine>& ledger) {
   std::vector<report::LedgerRow> rows;
   for (const LedgerLine& line : ledger)
     rows.push_back({line.node, line.op, line.rule, mean_of(line.entering), mean_of(line.leaving),
-                    mean_of(line.absorbed)});
+                    mean_of(line.absorbed), 0 - mean_of(line.stabilized)});
   return rows;
 }
 
+/// A network's input as a photo, in the order of colours that the network takes.
+report::Picture photo_of(const Session& session, std::span<const float> x) {
+  const Shape& s = session.network().input_shape();
+  std::vector<float> planes(x.begin(), x.end());
+  std::vector<double> black = session.black();
+  std::vector<double> white = session.white();
+  if (session.preprocessing().channels == "bgr" && s[1] == 3) {
+    const auto pixels = static_cast<std::ptrdiff_t>(s[2] * s[3]);
+    std::swap_ranges(planes.begin(), planes.begin() + pixels, planes.begin() + 2 * pixels);
+    std::ranges::reverse(black);
+    std::ranges::reverse(white);
+  }
+  return report::draw_input(planes, static_cast<int>(s[1]), static_cast<int>(s[2]), static_cast<int>(s[3]),
+                            black, white);
+}
+
 /// The first input as it moves, or all inputs as the frames of a video, with their heatmaps.
-std::vector<report::Frame> frames_of(const Subject& subject, const Session& session, const CheckFlags& f) {
+void add_frames(report::CheckReport& r, const Subject& subject, const Session& session, const CheckFlags& f) {
   const Evaluation& e = subject.evaluation;
   const Shape& s = e.inputs.shape();
-  std::vector<report::Frame> frames;
-  if (s.rank() != 4) return frames;
+  if (s.rank() != 4) return;
   Tensor x = e.inputs;
   Tensor relevance = e.relevance;
   if (!f.frames) {
@@ -133,15 +148,17 @@ std::vector<report::Frame> frames_of(const Subject& subject, const Session& sess
   const Tensor maps = pool_channels(relevance, pool_of(subject.recipe));
   const auto row = [](const Tensor& t, std::int64_t i) { return row_of(t, i); };
   for (std::int64_t k = 0; k < x.shape()[0]; ++k) {
-    const double change =
-        k == 0 ? 0 : change_per_distance(row(relevance, k - 1), row(relevance, k), row(x, k - 1), row(x, k));
-    frames.push_back({{report::draw_input(row(x, k), static_cast<int>(s[1]), static_cast<int>(s[2]),
-                                          static_cast<int>(s[3]), session.black(), session.white()),
-                       report::draw_heatmap(row(maps, k), static_cast<int>(s[2]), static_cast<int>(s[3]))},
-                      fmt::format("frame {}: change of relevance per change of the input {}", k + 1,
-                                  report::number(change, 3))});
+    std::string caption = fmt::format("frame {}", k + 1);
+    if (k > 0) {
+      r.changes.push_back(
+          change_per_distance(row(relevance, k - 1), row(relevance, k), row(x, k - 1), row(x, k)));
+      caption += fmt::format(": change of relevance per change of the input {}",
+                             report::number(r.changes.back(), 3));
+    }
+    r.frames.push_back({{photo_of(session, row(x, k)),
+                         report::draw_heatmap(row(maps, k), static_cast<int>(s[2]), static_cast<int>(s[3]))},
+                        caption});
   }
-  return frames;
 }
 
 /// Change from frame to frame of a video: the steps' ratios.
@@ -156,7 +173,7 @@ std::vector<double> changes_along(const Evaluation& e) {
 
 void print_text(const Recipe& recipe, const std::vector<Axiom>& axioms,
                 const std::vector<report::LedgerRow>& ledger, std::size_t samples) {
-  const auto number = [](double v) { return std::isnan(v) ? std::string() : fmt::format("{:.5g}", v); };
+  const auto number = [](double v) { return std::isnan(v) ? std::string("n/a") : fmt::format("{:.5g}", v); };
   fmt::print("{} on {} sample{}\n\n{:<52} {:>11} {:>11} {:>11} {:>11}  {}\n", recipe.text, samples,
              samples == 1 ? "" : "s", "axiom", "mean", "least", "most", "uniform", "ideal");
   for (const Axiom& a : axioms)
@@ -167,11 +184,13 @@ void print_text(const Recipe& recipe, const std::vector<Axiom>& axioms,
     return;
   }
   fmt::print(
-      "\nrelevance, layer by layer (means over samples)\n{:<18} {:<24} {:>11} {:>11} {:>11} {:>11}  {}\n",
-      "operator", "rule", "entering", "leaving", "biases", "rest", "layer");
+      "\nrelevance, layer by layer (means over samples; created: by stabilizers)\n{:<18} {:<24} {:>11} "
+      "{:>11} "
+      "{:>11} {:>11} {:>11}  {}\n",
+      "operator", "rule", "entering", "leaving", "biases", "created", "rest", "layer");
   for (const report::LedgerRow& row : ledger)
-    fmt::print("{:<18} {:<24} {:>11.5g} {:>11.5g} {:>11.3g} {:>11.3g}  {}\n", row.op, row.rule, row.entering,
-               row.leaving, row.absorbed, row.rest(), row.layer);
+    fmt::print("{:<18} {:<24} {:>11.5g} {:>11.5g} {:>11.3g} {:>11.3g} {:>11.3g}  {}\n", row.op, row.rule,
+               row.entering, row.leaving, row.absorbed, row.created, row.rest(), row.layer);
 }
 
 report::CheckReport describe(const Session& session, const Subject& subject, const std::vector<Axiom>& axioms,
@@ -191,9 +210,12 @@ report::CheckReport describe(const Session& session, const Subject& subject, con
     const Equivalent& rewrite = find_equivalent(a.metric.parameters.text("rewrite"));
     r.rewrites.push_back({rewrite.name, rewrite.about, a.mean, a.high});
   }
+  for (const Axiom& a : axioms) {
+    if (a.metric.text == "pixel_flipping") r.gain = a.mean, r.uniform_gain = a.uniform;
+  }
   r.ledger = ledger;
   r.path = f.frames ? "the frames" : f.motion;
-  r.frames = frames_of(subject, session, f);
+  add_frames(r, subject, session, f);
   r.facts = {{"model", r.model},
              {"SHA-256 of the model", session.model().hash()},
              {"inputs", std::to_string(r.images)},
@@ -215,12 +237,14 @@ void print_check_json(const Subject& subject, const std::vector<Axiom>& axioms,
                     {"about", a.metric.metric->about}});
   nlohmann::json lines = nlohmann::json::array();
   for (const LedgerLine& line : ledger)
-    lines.push_back({{"layer", line.node},
-                     {"op", line.op},
-                     {"rule", line.rule},
-                     {"entering", line.entering},
-                     {"leaving", line.leaving},
-                     {"absorbed_by_bias", line.absorbed}});
+    lines.push_back(
+        {{"layer", line.node},
+         {"op", line.op},
+         {"rule", line.rule},
+         {"entering", line.entering},
+         {"leaving", line.leaving},
+         {"absorbed_by_bias", line.absorbed},
+         {"created_by_stabilizers", minus(std::vector<double>(line.stabilized.size(), 0), line.stabilized)}});
   nlohmann::json result{{"recipe", subject.recipe.text},
                         {"targets", subject.evaluation.targets},
                         {"axioms", list},

@@ -22,6 +22,7 @@ struct EvaluateFlags {
 /// Relevance from a file, in the inputs' shape; heatmaps [N, H, W] or [N, 1, H, W] count for every channel.
 struct Attributions {
   Tensor relevance, heatmap;
+  bool pixelwise = false;
 };
 
 Attributions read_attributions(const std::string& path, const Shape& wanted, Pool pool) {
@@ -42,7 +43,7 @@ Attributions read_attributions(const std::string& path, const Shape& wanted, Poo
     const std::size_t plane = k / pixels / static_cast<std::size_t>(wanted[1]);
     to[k] = t.data<float>()[plane * pixels + k % pixels];
   }
-  return {relevance, t.reshaped(flat)};
+  return {relevance, t.reshaped(flat), true};
 }
 
 Pool pool_word(const std::string& word) { return pool_of(parse_recipe("uniform:pool=" + word)); }
@@ -87,6 +88,7 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
     const Attributions a = read_attributions(f.attributions, set.inputs.shape(), pool_word(f.pool));
     e.relevance = a.relevance;
     e.heatmap = a.heatmap;
+    e.pixelwise = a.pixelwise;
   }
   const Scores scores = evaluate(metric, e);
   const double mean = mean_of(scores.values);

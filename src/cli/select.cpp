@@ -21,12 +21,14 @@ struct SelectFlags {
   ModelFlags model;
   std::string input, space, budget, masks, target = "auto", out = "heatproof-out", shard, metric;
   std::vector<std::string> recipes;
+  bool reliability = false;
 };
 
 SelectionOptions options_of(const GlobalFlags& global, const SelectFlags& f) {
   SelectionOptions o;
   o.seed = global.seed;
   if (!f.budget.empty()) o.budget_seconds = parse_duration(f.budget);
+  o.reliability = f.reliability;
   if (!f.metric.empty()) o.objective = parse_metric(f.metric).text;
   if (!f.masks.empty()) o.diagnostics.emplace_back("relevance_rank_accuracy");
   if (!f.shard.empty()) {
@@ -43,6 +45,26 @@ SelectionOptions options_of(const GlobalFlags& global, const SelectFlags& f) {
   return o;
 }
 
+nlohmann::json to_json(const MetricSpec& metric, const Reliability& r) {
+  return {{"metric", metric.text},
+          {"krippendorff_alpha", r.between_images},
+          {"split_half_tau", r.split_half},
+          {"above_random", r.above_random}};
+}
+
+nlohmann::json reliability_of(const Selection& s) {
+  nlohmann::json metrics = nlohmann::json::array({to_json(s.objective, s.reliability)});
+  for (const DiagnosticScores& d : s.diagnostics) metrics.push_back(to_json(d.metric, d.reliability));
+  nlohmann::json variants = nlohmann::json::array();
+  for (const Variant& v : s.variants)
+    variants.push_back({{"metric", v.metric.text},
+                        {"kendall_tau", v.agreement.mean},
+                        {"low", v.agreement.low},
+                        {"high", v.agreement.high},
+                        {"best", s.recipes[v.best].text}});
+  return {{"metrics", metrics}, {"variants", variants}, {"kendall_tau", s.agreement}};
+}
+
 void print_json_summary(const Selection& s, const SelectFlags& f) {
   nlohmann::json ranking = nlohmann::json::array();
   for (const Ranked& r : s.ranking) {
@@ -52,6 +74,7 @@ void print_json_summary(const Selection& s, const SelectFlags& f) {
                        {"high", r.score.high},
                        {"in_best_set", r.in_best_set},
                        {"p", r.p},
+                       {"effect", r.effect},
                        {"control", s.recipes[r.recipe].method->control}});
   }
   const Confirmation& c = s.confirmation;
@@ -64,6 +87,7 @@ void print_json_summary(const Selection& s, const SelectFlags& f) {
               {"beats_controls", s.beats_controls},
               {"images", s.images.size()},
               {"confirmation", confirmation},
+              {"reliability", reliability_of(s)},
               {"out", f.out}});
 }
 
@@ -170,6 +194,8 @@ void add_select(CLI::App& app, GlobalFlags& global) {
   command->add_option("--masks", f->masks, "masks of the true evidence: a folder, or .npy [N, H, W]");
   command->add_option("--target", f->target,
                       "auto (the predicted class), an index, a label, or a .npy of indices");
+  command->add_flag("--reliability", f->reliability,
+                    "rank with other settings of the metric, too, and report how alike the orders are");
   command->add_option("--budget", f->budget, "stop adding images after this time, such as 5m");
   command->add_option("--shard", f->shard, "i/n: measure only this part");
   command->add_option("--out", f->out, "folder for report.html, recipe.toml and results.sqlite");

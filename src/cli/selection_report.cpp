@@ -172,6 +172,13 @@ report::SelectReport describe(const Session& session, const InputSet& set, const
     r.agreement_names.push_back(d.metric.text);
   }
   r.agreement = s.agreement;
+  const auto trust = [&](const MetricSpec& m, const Reliability& k) {
+    r.trusted.push_back({m.text, k.between_images, k.split_half, k.above_random});
+  };
+  trust(s.objective, s.reliability);
+  for (const DiagnosticScores& d : s.diagnostics) trust(d.metric, d.reliability);
+  for (const Variant& v : s.variants)
+    r.varied.push_back({v.metric.text, estimate(v.agreement), s.recipes[v.best].text});
   add_exhibits(r, session, set, data, s);
   r.facts = facts_of(session, set, s);
   for (const SkippedFile& f : set.skipped) r.skipped.emplace_back(f.name, f.reason);

@@ -149,9 +149,12 @@ InputSet load_inputs(const fs::path& path, const Preprocessing& preprocessing,
 
 void load_masks(InputSet& set, const fs::path& path, const Preprocessing& preprocessing) {
   const Shape& x = set.inputs.shape();
-  const Shape wanted{set.size(), x[x.size() - 2], x.back()};
+  const Shape wanted =
+      x.rank() == 4 ? Shape{set.size(), x[2], x[3]} : Shape{set.size(), 1, x.elements() / set.size()};
   if (!fs::is_directory(path)) {
     set.masks = to_float(read_npy(path));
+    const Shape single{wanted[0], 1, wanted[1], wanted[2]};
+    if (set.masks.shape() == single) set.masks = set.masks.reshaped(wanted);
     if (set.masks.shape() != wanted)
       throw InputError(fmt::format("{}: masks of shape {}, {} is needed", path.string(),
                                    to_string(set.masks.shape()), to_string(wanted)));

@@ -17,6 +17,8 @@ constexpr std::int64_t kImages = 24;
 struct Measured {
   std::string recipe;
   double conservation, positivity, continuity, selectivity;
+  Tensor heatmap;
+  std::vector<double> curve;  // mean score while the most relevant patches go first
 };
 
 Measured measure(const Shapes& s, const std::string& text) {
@@ -29,8 +31,45 @@ Measured measure(const Shapes& s, const std::string& text) {
   Evaluation e = evaluation_of(s, explain(s.set.inputs, s.targets, ids));
   e.explain = explain;
   const auto score = [&](const char* metric) { return mean_of(evaluate(parse_metric(metric), e).values); };
-  return {text, score("conservation"), score("positivity"), score("continuity:neighbours=2,path=2"),
-          score("pixel_flipping")};
+  const auto curves = evaluate(parse_metric("pixel_flipping"), e).curves.at("morf");
+  std::vector<double> mean(curves[0].size(), 0);
+  for (const auto& curve : curves) {
+    for (std::size_t k = 0; k < curve.size(); ++k) mean[k] += curve[k] / static_cast<double>(curves.size());
+  }
+  return {text,
+          score("conservation"),
+          score("positivity"),
+          score("continuity:neighbours=2,path=2"),
+          score("pixel_flipping"),
+          e.heatmap,
+          mean};
+}
+
+/// Heatmaps of two images, and the falling scores.
+void add_pictures_and_curves(report::Page& page, const Shapes& s, const std::vector<Measured>& rows) {
+  std::vector<std::string> columns{"input"};
+  std::vector<std::string> names;
+  std::vector<std::vector<double>> curves;
+  for (const Measured& m : rows) {
+    columns.push_back(m.recipe);
+    names.push_back(m.recipe);
+    curves.push_back(m.curve);
+  }
+  std::vector<report::Picture> pictures;
+  for (const std::int64_t i : {0, 3}) {
+    const Shape& shape = rows[0].heatmap.shape();
+    pictures.push_back(
+        {static_cast<int>(shape[1]), static_cast<int>(shape[2]), s.set.rgb[static_cast<std::size_t>(i)]});
+    for (const Measured& m : rows) pictures.push_back(draw_map(m.heatmap, i));
+  }
+  page.section("What it looks like");
+  add_pictures(page, columns, pictures);
+  page.section("What removing pixels says");
+  std::vector<double> removed;
+  for (std::size_t k = 0; k < curves[0].size(); ++k)
+    removed.push_back(static_cast<double>(k) / static_cast<double>(curves[0].size() - 1));
+  add_chart(page, {removed, names, curves, "share of the image removed, most relevant first",
+                   "mean score of the target"});
 }
 
 Result run(const Options& options) {
@@ -75,6 +114,7 @@ Result run(const Options& options) {
   }
   page.table({"recipe", "conservation", "negative share", "continuity", "relevance gain"}, table,
              {false, true, true, true, true});
+  add_pictures_and_curves(page, s, rows);
   page.section("What it shows");
   page.text(
       "Axioms are necessary, not sufficient. Spreading the score evenly over all pixels fulfils "

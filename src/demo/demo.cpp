@@ -48,17 +48,26 @@ void add_figures(report::Page& page, const std::vector<Figure>& figures) {
 
 void add_chart(report::Page& page, const LineChart& chart) {
   nlohmann::json sets = nlohmann::json::array();
-  for (std::size_t k = 0; k < chart.names.size(); ++k)
-    sets.push_back({{"label", chart.names[k]}, {"data", chart.series[k]}, {"colour", k}});
+  for (std::size_t k = 0; k < chart.names.size(); ++k) {
+    nlohmann::json points = nlohmann::json::array();
+    for (std::size_t i = 0; i < chart.positions.size(); ++i)
+      points.push_back({{"x", chart.positions[i]}, {"y", chart.series[k][i]}});
+    sets.push_back({{"label", chart.names[k]}, {"data", points}, {"colour", k}});
+    if (k < chart.dashed.size() && chart.dashed[k]) sets.back()["borderDash"] = {7, 5};
+  }
   const auto title = [](const std::string& text) {
     return nlohmann::json{{"display", true}, {"text", text}};
   };
   page.chart(
       {{"type", "line"},
-       {"data", {{"labels", chart.positions}, {"datasets", sets}}},
+       {"data", {{"datasets", sets}}},
        {"options",
         {{"scales",
-          {{"x", {{"title", title(chart.x)}}},
+          {{"x",
+            {{"type", "linear"},
+             {"min", chart.positions.front()},
+             {"max", chart.positions.back()},
+             {"title", title(chart.x)}}},
            {"y", {{"type", chart.logarithmic ? "logarithmic" : "linear"}, {"title", title(chart.y)}}}}},
          {"plugins", {{"legend", {{"position", "bottom"}, {"display", sets.size() > 1}}}}}}}},
       chart.y + " against " + chart.x);

@@ -43,13 +43,15 @@ const Demo& find_demo(const std::string& name);
 report::Page start_page(const Demo& demo, const std::string& outcome, bool holds);
 /// A table of figures: name, measured, expected.
 void add_figures(report::Page& page, const std::vector<Figure>& figures);
-/// Lines over common positions along x. logarithmic: of the y axis.
+/// Lines over common positions along x, to scale. logarithmic: of the y axis. dashed: lines that are theory,
+/// or lie upon others.
 struct LineChart {
-  nlohmann::json positions;
+  std::vector<double> positions;
   std::vector<std::string> names;
   std::vector<std::vector<double>> series;
   std::string x, y;
   bool logarithmic = false;
+  std::vector<bool> dashed = {};
 };
 void add_chart(report::Page& page, const LineChart& chart);
 nlohmann::json to_json(const std::vector<Figure>& figures);

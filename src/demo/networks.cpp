@@ -37,6 +37,10 @@ Tensor normal(Shape shape, double deviation, RandomStream& random) {
 Network max_by_halves() { return two_layers({1, -1, -1, 1, 1, 1}, {0.5, 0.5, 0.5}); }
 Network max_by_difference() { return two_layers({1, 0, -1, 1}, {1, 1}); }
 
+Network nearly_cancelling(double delta) {
+  return two_layers({1, static_cast<float>(delta - 1)}, {static_cast<float>(1 / delta)});
+}
+
 Network random_relu_network(std::int64_t depth, std::int64_t width, bool biased, std::uint64_t seed) {
   return Network([=](std::int64_t batch) {
     Builder g;

@@ -15,6 +15,8 @@ namespace heatproof::demo {
 Network max_by_halves();
 /// max(x1, x2) as relu(x1) + relu(x2 − x1).
 Network max_by_difference();
+/// relu(x1 − (1 − delta) x2) / delta: at x = (1, 1) the score is 1, made from a neuron whose sum is delta.
+Network nearly_cancelling(double delta);
 /// `depth` ReLU layers of `width` neurons with He-initialised weights and small biases (none when `biased` is
 /// false), then one linear output.
 Network random_relu_network(std::int64_t depth, std::int64_t width, bool biased, std::uint64_t seed);

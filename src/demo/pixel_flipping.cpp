@@ -15,6 +15,7 @@ namespace {
 
 const std::vector<std::string> kRecipes{"lrp_epsilon_plus", "gradient"};
 constexpr std::int64_t kSteps = 16;
+constexpr std::int64_t kShown = 3;  // image of the animation
 const Flipping kHow{.patch = 4, .steps = kSteps, .order = "morf", .imputer = "blur", .score = "logit"};
 
 std::vector<double> mean_curve(const std::vector<std::vector<double>>& curves) {
@@ -47,13 +48,14 @@ report::Picture flipped(const Shapes& s, const Evaluation& e, const FlippingPath
 
 std::vector<report::Frame> film(const Shapes& s, const std::vector<Evaluation>& es,
                                 const std::vector<Scores>& scores, std::int64_t i) {
+  std::vector<FlippingPath> paths;
+  for (const Evaluation& e : es) paths.push_back(flipping_path(e, kHow));
   std::vector<report::Frame> frames;
   for (std::size_t k = 0; k <= static_cast<std::size_t>(kSteps); ++k) {
     report::Frame frame;
     for (std::size_t r = 0; r < es.size(); ++r) {
-      const FlippingPath path = flipping_path(es[r], kHow);
       frame.pictures.push_back(draw_map(es[r].heatmap, i));
-      frame.pictures.push_back(flipped(s, es[r], path, i, k));
+      frame.pictures.push_back(flipped(s, es[r], paths[r], i, k));
       frame.caption += fmt::format(
           "{}{}: score {:.2f}",
           r == 0 ? fmt::format("{:.0f} % removed. ", 100.0 * static_cast<double>(k) / kSteps) : ", ",
@@ -98,11 +100,17 @@ Result run(const Options& options) {
       report::number(areas[0]), report::number(areas[1]), report::number(areas[2]));
   report::Page page = start_page(kPixelFlippingDemo, outcome, holds);
   page.section("Patch by patch");
+  page.text("The dots in the chart are the frame that is shown.");
   page.animation({kRecipes[0], "its flipped input", kRecipes[1], "its flipped input"},
-                 film(s, es, scores, 3));
-  page.section("The falling score");
+                 film(s, es, scores, kShown), true);
   std::vector<double> removed;
   for (std::int64_t k = 0; k <= kSteps; ++k) removed.push_back(static_cast<double>(k) / kSteps);
+  add_chart(page, {removed,
+                   kRecipes,
+                   {scores[0].curves.at("morf")[kShown], scores[1].curves.at("morf")[kShown]},
+                   "share of the image removed",
+                   "score of this image"});
+  page.section("The falling score over all images");
   add_chart(page, {removed, names, curves, "share of the image removed", "mean score of the target"});
   page.table({"order", "area under the curve", "95 % interval"}, rows, {false, true, true});
   page.section("What it shows");

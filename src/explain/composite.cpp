@@ -54,11 +54,16 @@ rules::Options options_of(const Parameters& p) {
 
 using LinearRule = std::function<Operands(const Linear&, Value)>;
 
-/// absorbed: see rules::Options; may be null.
+/// What a rule takes from the inputs' shares.
+struct Takings {
+  Value absorbed, stabilized;
+};
+
+/// takings: see rules::Options; may be null.
 LinearRule linear_rule(const std::string& name, const Parameters& p, const PropagationInputs& in,
-                       Value* absorbed) {
+                       Takings* takings) {
   auto o = p.has("epsilon") ? options_of(p) : rules::Options{};
-  o.absorbed = absorbed;
+  if (takings != nullptr) o.absorbed = &takings->absorbed, o.stabilized = &takings->stabilized;
   if (name == "epsilon" || name == "norm")
     return [=](const Linear& l, Value R) { return rules::epsilon(l, R, o); };
   if (name == "gamma")
@@ -171,9 +176,9 @@ class Propagation {
         break;
       }
     }
-    Value absorbed;
+    Takings takings;
     const std::vector<Contribution> contributions =
-        apply(node, R, parse_spec(rule), ledger_ != nullptr ? &absorbed : nullptr);
+        apply(node, R, parse_spec(rule), ledger_ != nullptr ? &takings : nullptr);
     Value leaving;
     for (const Contribution& c : contributions) {
       if (!c.relevance || c.to.constant()) continue;
@@ -186,8 +191,9 @@ class Propagation {
       }
     }
     if (ledger_ != nullptr && leaving) {
+      const auto sum = [](Value x) { return x ? per_sample_sum(x) : x; };
       ledger_->push_back({node.node().name, std::string(node.node().op->name), rule, per_sample_sum(R),
-                          leaving, absorbed ? per_sample_sum(absorbed) : absorbed});
+                          leaving, sum(takings.absorbed), sum(takings.stabilized)});
     }
   }
 
@@ -197,7 +203,7 @@ class Propagation {
     return axes.empty() ? x : reduce_sum(x, axes, false);
   }
 
-  std::vector<Contribution> apply(Value node, Value R, const Spec& spec, Value* absorbed) const {
+  std::vector<Contribution> apply(Value node, Value R, const Spec& spec, Takings* takings) const {
     const auto declared = std::ranges::find(rule_declarations(), spec.name, &RuleDeclaration::name);
     if (declared == rule_declarations().end())
       throw UsageError(fmt::format("composite: unknown rule '{}'", spec.name));
@@ -207,7 +213,7 @@ class Propagation {
     if (spec.name == "deconvnet") return {{node.input(0), rules::deconvnet(node, R)}};
     auto linear = node.node().op->linear != nullptr ? node.node().op->linear(node) : std::nullopt;
     if (linear) use_what_is_seen(*linear, p);
-    if (const LinearRule rule = linear_rule(spec.name, p, in_, absorbed); rule && linear) {
+    if (const LinearRule rule = linear_rule(spec.name, p, in_, takings); rule && linear) {
       const Operands shares = rule(*linear, R);
       std::vector<Contribution> contributions;
       for (std::size_t i = 0; i < shares.size(); ++i) contributions.push_back({linear->a[i], shares[i]});

@@ -42,11 +42,11 @@ struct Contribution {
 };
 
 /// One entry of the conservation ledger: per-sample sums [N] of the relevance at a node's output, at its
-/// inputs, and in its bias.
+/// inputs, in its bias and in its stabilizers.
 struct LedgerEntry {
   std::string node, op, rule;
   Value entering, leaving;
-  Value absorbed;  // by biases; invalid where there are none
+  Value absorbed, stabilized;  // by biases and stabilizers; invalid where there are none
 };
 
 struct PropagationInputs {

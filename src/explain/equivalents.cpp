@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "base/spec.h"
+#include "explain/equivalents_layers.h"
 #include "explain/graph_copy.h"
 #include "graph/builder.h"
 #include "graph/operator.h"
@@ -75,7 +76,7 @@ Tensor pick(const Tensor& w, int axis, const std::vector<std::int64_t>& from,
 
 /// Rebuilds the hidden channels between every pair of layers: channel k becomes old channel from[k] times
 /// scale[k], and counts `share` of it in the next layer.
-Graph rebuild_channels(
+Rewritten rebuild_channels(
     const Graph& canonical,
     const std::function<void(std::int64_t channels, RandomStream&, std::vector<std::int64_t>& from,
                              std::vector<float>& scale, float& share)>& plan) {
@@ -86,7 +87,8 @@ Graph rebuild_channels(
     const auto it = constants.find({layer, input});
     return it != constants.end() ? it->second : graph.node(graph.node(layer).inputs[input]).constant;
   };
-  for (const Pair& pair : hidden_pairs(graph)) {
+  const std::vector<Pair> pairs = hidden_pairs(graph);
+  for (const Pair& pair : pairs) {
     RandomStream random(0, {"equivalent"}, static_cast<std::uint64_t>(pair.first));
     std::vector<std::int64_t> from;
     std::vector<float> scale;
@@ -100,10 +102,10 @@ Graph rebuild_channels(
     for (float s : scale) back.push_back(share / s);
     constants[{pair.second, 1}] = pick(current(pair.second, 1), 1, from, back);
   }
-  return copy_graph(graph, constants, {});
+  return {copy_graph(graph, constants, {}), pairs.size()};
 }
 
-Graph split_neurons(const Graph& graph) {
+Rewritten split_neurons(const Graph& graph) {
   return rebuild_channels(graph, [](std::int64_t n, RandomStream&, auto& from, auto& scale, float& share) {
     for (std::int64_t k = 0; k < 2 * n; ++k) from.push_back(k % n);
     scale.assign(from.size(), 1);
@@ -111,14 +113,14 @@ Graph split_neurons(const Graph& graph) {
   });
 }
 
-Graph permute_channels(const Graph& graph) {
+Rewritten permute_channels(const Graph& graph) {
   return rebuild_channels(graph, [](std::int64_t n, RandomStream& random, auto& from, auto& scale, float&) {
     from = random.permutation(n);
     scale.assign(from.size(), 1);
   });
 }
 
-Graph rescale(const Graph& graph) {
+Rewritten rescale(const Graph& graph) {
   return rebuild_channels(graph, [](std::int64_t n, RandomStream& random, auto& from, auto& scale, float&) {
     for (std::int64_t k = 0; k < n; ++k) {
       from.push_back(k);
@@ -127,67 +129,10 @@ Graph rescale(const Graph& graph) {
   });
 }
 
-/// y = relu(y) − relu(−y) after every layer.
-Graph insert_identities(const Graph& graph) {
-  return copy_graph(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
-    if (node.op != &kConv && node.op != &kLinear) return {};
-    const Value y = g.add(*node.op, inputs, node.attributes, node.name);
-    return g.add(kRelu, {y}) - g.add(kRelu, {-y});
-  });
-}
-
-/// Convolutions with a frame of zero taps around their kernel.
-Graph enlarge_kernels(const Graph& graph) {
-  return copy_graph(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
-    if (node.op != &kConv || !inputs[1].constant()) return {};
-    const ConvGeometry c = conv_geometry(node.attributes, inputs[1].shape());
-    const auto spatial = static_cast<std::size_t>(c.spatial());
-    std::vector<std::int64_t> frame(2 * (spatial + 2), 0);
-    std::vector<std::int64_t> pads;
-    std::vector<std::int64_t> kernel;
-    for (std::size_t i = 0; i < spatial; ++i) {
-      frame[2 + i] = frame[spatial + 4 + i] = 1;
-      pads.push_back(c.pads_begin[i] + c.dilations[i]);
-      kernel.push_back(c.kernel[i] + 2);
-    }
-    for (std::size_t i = 0; i < spatial; ++i) pads.push_back(c.pads_end[i] + c.dilations[i]);
-    Attributes attributes = node.attributes;
-    attributes.set("pads", pads);
-    attributes.set("kernel_shape", kernel);
-    std::vector<Value> other = inputs;
-    other[1] = g.add(kPad, {inputs[1]}, {{"pads", frame}, {"value", 0.0}});
-    return g.add(kConv, other, attributes, node.name);
-  });
-}
-
-/// Convolutions divided by a number per channel, with a BatchNormalization that multiplies it back.
-Graph unfold_batch_norm(const Graph& graph) {
-  return copy_graph(graph, {}, [](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
-    if (node.op != &kConv || !inputs[1].constant()) return {};
-    const std::int64_t channels = inputs[1].shape()[0];
-    RandomStream random(0, {"unfold"}, static_cast<std::uint64_t>(channels));
-    std::vector<float> up;
-    std::vector<float> down;
-    for (std::int64_t k = 0; k < channels; ++k) {
-      up.push_back(static_cast<float>(std::exp2(random.uniform(-1, 1))));
-      down.push_back(1 / up.back());
-    }
-    Shape along(inputs[1].shape().size(), 1);
-    along[0] = channels;
-    const Value factor = g.constant(Tensor::of({channels}, std::span<const float>(down)));
-    std::vector<Value> other = inputs;
-    other[1] = inputs[1] * reshape(factor, along);
-    if (other.size() > 2 && other[2]) other[2] = inputs[2] * factor;
-    const Value y = g.add(kConv, other, node.attributes, node.name);
-    return g.add(kBatchNormalization, {y, g.constant(Tensor::of({channels}, std::span<const float>(up))),
-                                       g.constant(Tensor::zeros(DType::f32, {channels}))});
-  });
-}
-
 /// Max pooling over values that are not negative, as maxima of two made from ReLUs.
 template <typename Maximum>
-Graph expand_max_pools(const Graph& graph, Maximum maximum) {
-  return copy_graph(graph, {}, [&](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
+Rewritten expand_max_pools(const Graph& graph, Maximum maximum) {
+  return rewrite_nodes(graph, [&](Builder& g, const Node& node, const std::vector<Value>& inputs) -> Value {
     if (node.op != &kMaxPool || inputs[0].shape().rank() != 4 || inputs[0].sign() != Sign::non_negative)
       return {};
     const Shape& x = inputs[0].shape();
@@ -217,11 +162,11 @@ Graph expand_max_pools(const Graph& graph, Maximum maximum) {
   });
 }
 
-Graph max_by_difference(const Graph& graph) {
+Rewritten max_by_difference(const Graph& graph) {
   return expand_max_pools(graph, [](Builder& g, Value a, Value b) { return a + g.add(kRelu, {b - a}); });
 }
 
-Graph max_by_halves(const Graph& graph) {
+Rewritten max_by_halves(const Graph& graph) {
   return expand_max_pools(graph, [](Builder& g, Value a, Value b) {
     return 0.5 * g.add(kRelu, {a - b}) + 0.5 * g.add(kRelu, {b - a}) + 0.5 * g.add(kRelu, {a + b});
   });
@@ -235,8 +180,12 @@ const std::vector<Equivalent>& equivalents() {
       {"rescale", "every hidden neuron times c > 0, its outgoing weights divided by c", rescale},
       {"permute", "hidden channels in another order", permute_channels},
       {"identity", "relu(y) - relu(-y) after every layer", insert_identities},
+      {"matrix_product",
+       "convolutions behind the first as products of a matrix of patches and one of weights",
+       as_matrix_products},
       {"zero_taps", "convolutions with a frame of zeros around their kernel", enlarge_kernels},
-      {"unfold_batch_norm", "a BatchNormalization taken out of every convolution", unfold_batch_norm},
+      {"unfold_batch_norm", "a BatchNormalization taken out of every convolution, and not folded back",
+       unfold_batch_norm},
       {"max_difference", "max pooling as a + relu(b - a)", max_by_difference},
       {"max_halves", "max pooling as (relu(a - b) + relu(b - a) + relu(a + b)) / 2", max_by_halves},
   };

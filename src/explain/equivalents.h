@@ -8,11 +8,16 @@
 
 namespace heatproof {
 
+/// A graph, and in how many places it was rewritten.
+struct Rewritten {
+  Graph graph;
+  std::size_t places;
+};
+
 /// A way to write the same function as another network (Sundararajan et al. 2017: implementation invariance).
 struct Equivalent {
   std::string name, about;
-  /// The rewritten network; a graph with as many nodes as before where there was nothing to rewrite.
-  Graph (*rewrite)(const Graph& canonical);
+  Rewritten (*rewrite)(const Graph& canonical);
 };
 const std::vector<Equivalent>& equivalents();
 /// Throws UsageError for names that do not exist.

@@ -38,13 +38,15 @@ Graph Explainer::graph(std::int64_t batch) {
     in.ledger = options_.ledger ? &ledger : nullptr;
     g.output(recipes_[i].text, recipes_[i].method->build(in, recipes_[i].parameters));
     for (const LedgerEntry& e : ledger)
-      ledger_names_[i].push_back({e.node, e.op, e.rule, static_cast<bool>(e.absorbed)});
+      ledger_names_[i].push_back(
+          {e.node, e.op, e.rule, static_cast<bool>(e.absorbed), static_cast<bool>(e.stabilized)});
     sums.insert(sums.end(), ledger.begin(), ledger.end());
   }
   for (std::size_t k = 0; k < sums.size(); ++k) {
     g.output(fmt::format("ledger {} entering", k), sums[k].entering);
     g.output(fmt::format("ledger {} leaving", k), sums[k].leaving);
     if (sums[k].absorbed) g.output(fmt::format("ledger {} absorbed", k), sums[k].absorbed);
+    if (sums[k].stabilized) g.output(fmt::format("ledger {} stabilized", k), sums[k].stabilized);
   }
   return g.build();
 }
@@ -94,10 +96,10 @@ void Explainer::run(const Tensor& inputs, std::span<const std::int64_t> targets,
       };
       append_sums(line.entering);
       append_sums(line.leaving);
-      if (name.has_bias)
-        append_sums(line.absorbed);
-      else
-        line.absorbed.resize(line.entering.size(), 0);
+      if (name.has_bias) append_sums(line.absorbed);
+      if (name.has_stabilizer) append_sums(line.stabilized);
+      line.absorbed.resize(line.entering.size(), 0);
+      line.stabilized.resize(line.entering.size(), 0);
     }
   }
 }

@@ -22,11 +22,11 @@ struct ExplainOptions {
   OnProgress progress = {};       // of explanations of many inputs
 };
 
-/// Relevance that entered and left one node, per sample. What neither left nor went into a bias was absorbed
-/// (or created, where negative) by the stabilizer, or by a rule that does not conserve.
+/// Relevance that entered and left one node, per sample, and what its bias and its stabilizers took (created,
+/// where negative). The rest is what a rule that does not conserve made of it, and rounding.
 struct LedgerLine {
   std::string node, op, rule;
-  std::vector<double> entering, leaving, absorbed;  // [N]; absorbed: by the bias
+  std::vector<double> entering, leaving, absorbed, stabilized;  // [N]; absorbed: by the bias
 };
 
 struct Explanation {
@@ -54,7 +54,7 @@ class Explainer {
  private:
   struct LedgerName {
     std::string node, op, rule;
-    bool has_bias;
+    bool has_bias, has_stabilizer;
   };
   Workspace& workspace(std::int64_t batch);
   /// One batch; its results become rows [first, first + ids.size()) of `total`.

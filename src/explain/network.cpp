@@ -76,7 +76,8 @@ Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions o
 const Graph& Network::graph(std::int64_t batch) const {
   const auto it = graphs_.find(batch);
   if (it != graphs_.end()) return it->second;
-  return graphs_[batch] = canonicalize(specialize_(batch));
+  Graph written = specialize_(batch);
+  return graphs_[batch] = options_.as_written ? std::move(written) : canonicalize(written);
 }
 
 Workspace& Network::workspace(std::int64_t batch, ScoreKind kind) const {

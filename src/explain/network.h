@@ -20,6 +20,7 @@ struct NetworkOptions {
   std::size_t memory = std::size_t{2} << 30;  // bytes of working memory that one program may take
   std::int64_t batch = 0;                     // 0: chosen from memory and the size of the input
   OnProgress progress = {};                   // of predictions of many inputs
+  bool as_written = false;                    // the graph is not canonicalized
 };
 
 /// What a prediction is measured as.

@@ -85,6 +85,11 @@ std::map<std::string, std::string> to_facts(const SelectReport& r) {
   for (const auto& d : r.diagnostics) diagnostics.push_back({d.name, d.about, d.unit, d.better});
   json agreement = json::array();
   for (const auto& row : r.agreement) agreement.push_back(from_numbers(row));
+  json trusted = json::array();
+  for (const TrustedMetric& m : r.trusted)
+    trusted.push_back({m.name, from_numbers({m.between_images, m.split_half, m.above_random})});
+  json varied = json::array();
+  for (const VariedObjective& v : r.varied) varied.push_back({v.name, from_estimate(v.agreement), v.best});
   json exhibits = json::array();
   for (std::size_t i = 0; i < r.exhibits.size(); ++i) {
     const Exhibit& x = r.exhibits[i];
@@ -112,6 +117,8 @@ std::map<std::string, std::string> to_facts(const SelectReport& r) {
                   {"diagnostics", diagnostics},
                   {"agreement_names", r.agreement_names},
                   {"agreement", agreement},
+                  {"trusted", trusted},
+                  {"varied", varied},
                   {"shown", r.shown},
                   {"exhibits", exhibits},
                   {"facts", r.facts},
@@ -140,6 +147,10 @@ SelectReport to_report(const std::map<std::string, std::string>& facts) {
   for (const json& j : root.at("diagnostics")) r.diagnostics.push_back({j.at(0), j.at(1), j.at(2), j.at(3)});
   r.agreement_names = root.at("agreement_names").get<std::vector<std::string>>();
   for (const json& row : root.at("agreement")) r.agreement.push_back(to_numbers(row));
+  for (const json& j : root.at("trusted"))
+    r.trusted.push_back(
+        {j.at(0), to_number(j.at(1).at(0)), to_number(j.at(1).at(1)), to_number(j.at(1).at(2))});
+  for (const json& j : root.at("varied")) r.varied.push_back({j.at(0), to_estimate(j.at(1)), j.at(2)});
   r.shown = root.at("shown").get<decltype(r.shown)>();
   r.facts = root.at("facts").get<decltype(r.facts)>();
   r.skipped = root.at("skipped").get<decltype(r.skipped)>();

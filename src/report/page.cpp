@@ -74,6 +74,11 @@ std::string number(double value, int digits) {
 Page::Page(std::string title, std::string headline, bool warning)
     : title_(std::move(title)), headline_(std::move(headline)), warning_(warning) {}
 
+Page& Page::warn(bool warning) {
+  warning_ = warning;
+  return *this;
+}
+
 Page& Page::section(std::string_view heading) {
   if (open_) body_ += "</section>\n";
   open_ = true;
@@ -127,7 +132,8 @@ Page& Page::chart(const nlohmann::json& configuration, std::string_view alternat
   return *this;
 }
 
-Page& Page::animation(const std::vector<std::string>& columns, const std::vector<Frame>& frames) {
+Page& Page::animation(const std::vector<std::string>& columns, const std::vector<Frame>& frames,
+                      bool marks_chart) {
   std::string cells;
   for (std::size_t c = 0; c < columns.size(); ++c) {
     cells += fmt::format("<figure><div class=\"column\">{}</div>", escape(columns[c]));
@@ -141,12 +147,13 @@ Page& Page::animation(const std::vector<std::string>& columns, const std::vector
     captions +=
         fmt::format("<p class=\"note\"{}>{}</p>\n", k == 0 ? "" : " hidden", escape(frames[k].caption));
   body_ += fmt::format(
-      "<div class=\"animation\" style=\"--columns:{}\">\n<div class=\"stage\">\n{}</div>\n<div "
+      "<div class=\"animation\"{} style=\"--columns:{}\">\n<div class=\"stage\">\n{}</div>\n<div "
       "class=\"captions\">\n{}</div>\n"
       "<div class=\"player\"><button type=\"button\">Play</button><input type=\"range\" min=\"0\" max=\"{}\" "
       "value=\"0\" "
       "aria-label=\"frame\"></div>\n</div>\n",
-      columns.size(), cells, captions, frames.empty() ? 0 : frames.size() - 1);
+      marks_chart ? fmt::format(" data-marks=\"chart-{}\"", charts_) : "", columns.size(), cells, captions,
+      frames.empty() ? 0 : frames.size() - 1);
   return *this;
 }
 

@@ -27,6 +27,8 @@ class Page {
   /// headline: the answer in one sentence; may hold `code` in backticks.
   Page(std::string title, std::string headline, bool warning = false);
 
+  /// Marks the headline as bad news.
+  Page& warn(bool warning);
   Page& section(std::string_view heading);
   Page& text(std::string_view paragraph);  // backticks become code
   Page& html(std::string_view markup);     // already safe
@@ -37,7 +39,9 @@ class Page {
   Page& chart(const nlohmann::json& configuration, std::string_view alternative);
 
   /// Pictures that follow each other, with a slider and a button; all frames have one picture per column.
-  Page& animation(const std::vector<std::string>& columns, const std::vector<Frame>& frames);
+  /// marks_chart: the line chart that comes next marks the frame that is shown, its points being the frames.
+  Page& animation(const std::vector<std::string>& columns, const std::vector<Frame>& frames,
+                  bool marks_chart = false);
 
   std::string render() const;
 

@@ -187,6 +187,35 @@ void add_diagnostics(Page& page, const SelectReport& r) {
   page.table(head, rows, numbers);
 }
 
+void add_trust(Page& page, const SelectReport& r) {
+  if (r.trusted.empty()) return;
+  page.section("Can the measures be trusted?");
+  page.text(
+      "A measure that orders the recipes differently on every image, or that does not tell an explanation "
+      "from "
+      "noise, decides nothing. Images agree: Krippendorff's α of their orders (1: all alike, 0: random). "
+      "Halves "
+      "agree: Kendall's τ between the orders by two halves of the images. Above random: chance that an "
+      "explanation scores better than the control `random` on an image (0.5: no better than noise).");
+  std::vector<std::vector<std::string>> rows;
+  for (const TrustedMetric& m : r.trusted)
+    rows.push_back(
+        {code(m.name), number(m.between_images, 2), number(m.split_half, 2), number(m.above_random, 2)});
+  page.table({"measure", "images agree", "halves agree", "above random"}, rows, {false, true, true, true});
+  if (r.varied.empty()) return;
+  page.text(
+      "The objective has settings that others would choose differently. Kendall's τ says how alike the "
+      "recipes "
+      "are ordered with another setting, on the same few images (with 95 % bootstrap intervals):");
+  rows.clear();
+  for (const VariedObjective& v : r.varied)
+    rows.push_back({code(v.name), number(v.agreement.mean, 2),
+                    fmt::format("{} … {}", number(v.agreement.low, 2), number(v.agreement.high, 2)),
+                    code(v.best)});
+  page.table({"other setting", "agreement", "95 % interval", "its best recipe"}, rows,
+             {false, true, true, false});
+}
+
 void add_facts(Page& page, const SelectReport& r) {
   page.section("Use it");
   page.html("<pre>" + escape(r.recipe_toml) + "</pre>");
@@ -247,6 +276,7 @@ std::string render(const SelectReport& r) {
   add_ranking(page, r);
   add_curves(page, r);
   add_diagnostics(page, r);
+  add_trust(page, r);
   add_facts(page, r);
   return page.render();
 }

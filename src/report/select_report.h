@@ -28,6 +28,19 @@ struct Diagnostic {
   std::string name, about, unit, better;
 };
 
+/// How far a metric can be trusted as a judge; NaN where it could not be measured.
+struct TrustedMetric {
+  std::string name;
+  double between_images, split_half, above_random;
+};
+
+/// The objective with another setting, and Kendall's τ between its order of the recipes and the objective's.
+struct VariedObjective {
+  std::string name;
+  Estimate agreement;
+  std::string best;
+};
+
 /// One image with heatmaps of the shown recipes.
 struct Exhibit {
   std::string name, label;
@@ -49,6 +62,8 @@ struct SelectReport {
   std::vector<Diagnostic> diagnostics;
   std::vector<std::string> agreement_names;
   std::vector<std::vector<double>> agreement;
+  std::vector<TrustedMetric> trusted;  // the objective, then the diagnostics
+  std::vector<VariedObjective> varied;
   std::vector<std::pair<std::string, std::string>> shown;  // role ("best"), recipe
   std::vector<Exhibit> exhibits;
   std::vector<std::pair<std::string, std::string>> facts;    // how it was computed

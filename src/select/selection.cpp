@@ -40,6 +40,26 @@ double goodness(const MetricSpec& metric, double score) {
                                             : -std::abs(score - 1);
 }
 
+std::vector<std::vector<double>> goodness(const MetricSpec& metric, std::vector<std::vector<double>> scores) {
+  for (auto& row : scores) {
+    for (double& v : row) v = goodness(metric, v);
+  }
+  return scores;
+}
+
+/// What the scores say of the metrics that made them.
+void judge_metrics(Selection& s, std::uint64_t seed) {
+  std::vector<std::size_t> methods;
+  std::optional<std::size_t> random;
+  for (std::size_t r = 0; r < s.recipes.size(); ++r) {
+    if (!s.recipes[r].method->control) methods.push_back(r);
+    if (s.recipes[r].method->name == "random") random = r;
+  }
+  s.reliability = reliability_of(s.scores, methods, random, seed);
+  for (DiagnosticScores& d : s.diagnostics)
+    d.reliability = reliability_of(goodness(d.metric, d.scores), methods, random, seed);
+}
+
 void correlate(Selection& s) {
   std::vector<std::vector<double>> means(1 + s.diagnostics.size());
   for (std::size_t r = 0; r < s.recipes.size(); ++r) {
@@ -81,12 +101,13 @@ class Selector {
       if (metric.text == selection_.objective.text) continue;
       (metric.metric->needs_explainer ? costly_ : cheap_).push_back(std::move(metric));
     }
+    if (options.reliability) variants_ = variants_of(selection_.objective);
     all_.resize(recipes.size());
     std::iota(all_.begin(), all_.end(), std::size_t{0});
     probed_ =
         std::min<std::size_t>(selection_.images.size(), static_cast<std::size_t>(options.diagnostic_images));
-    const auto per_recipe =
-        groups(selection_.images.size()) * cheap_.size() + groups(probed_) * costly_.size();
+    const auto per_recipe = groups(selection_.images.size()) * cheap_.size() +
+                            groups(probed_) * (costly_.size() + variants_.size());
     total_ = static_cast<std::int64_t>(per_recipe * recipes.size() + groups(selection_.held_back.size()) * 2);
   }
 
@@ -95,6 +116,8 @@ class Selector {
     if (options_.shards > 1) return selection_;  // nothing is concluded before the shards are merged
     collect();
     judge(selection_, options_.seed);
+    judge_metrics(selection_, options_.seed);
+    vary();
     correlate(selection_);
     confirm();
     return selection_;
@@ -119,9 +142,10 @@ class Selector {
       if (static_cast<std::int64_t>(begin / kGroup) % options_.shards != options_.shard) continue;
       const auto group = std::span(images).subspan(begin, std::min(kGroup, images.size() - begin));
       measurement_.run(group, all_, cheap_, [this] { done(); });
-      if (begin < probed_ && !costly_.empty())
-        measurement_.run(group.first(std::min(group.size(), probed_ - begin)), all_, costly_,
-                         [this] { done(); });
+      if (begin >= probed_) continue;
+      const auto few = group.first(std::min(group.size(), probed_ - begin));
+      if (!costly_.empty()) measurement_.run(few, all_, costly_, [this] { done(); });
+      if (!variants_.empty()) measurement_.run(few, all_, variants_, [this] { done(); });
     }
   }
 
@@ -151,6 +175,23 @@ class Selector {
       add(metric, std::span(s.images).first(std::min(probed_, s.images.size())));
   }
 
+  /// The orders of the recipes that other settings of the objective give.
+  void vary() {
+    Selection& s = selection_;
+    const auto few = std::span(s.images).first(std::min(probed_, s.images.size()));
+    std::vector<std::vector<double>> own;
+    if (!variants_.empty()) {
+      for (std::size_t r : all_) own.push_back(objective_scores(few, r));
+    }
+    for (const MetricSpec& metric : variants_) {
+      std::vector<std::vector<double>> scores;
+      for (std::size_t r : all_) scores.push_back(measurement_.scores(few, r, metric));
+      scores = goodness(metric, std::move(scores));
+      s.variants.push_back(
+          {metric, order_agreement(own, scores, options_.seed), rank(scores, options_.seed)[0].recipe});
+    }
+  }
+
   /// The winner and the best control on the images that were held back.
   void confirm() {
     Selection& s = selection_;
@@ -176,6 +217,7 @@ class Selector {
   Measurement measurement_;
   Selection selection_;
   std::vector<MetricSpec> cheap_, costly_;  // the objective comes first
+  std::vector<MetricSpec> variants_;        // of the objective
   std::vector<std::size_t> all_;
   std::size_t probed_ = 0;
   std::int64_t total_ = 0, cells_ = 0;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "select/measurement.h"
+#include "select/reliability.h"
 #include "select/statistics.h"
 
 namespace heatproof {
@@ -19,12 +20,21 @@ struct SelectionOptions {
   double held_back = 0.25;    // share of the images that only confirm the winner; none below 12 images
   double budget_seconds = 0;  // stop adding images after this; 0: no limit
   std::uint64_t seed = 0;
+  bool reliability = false;  // rank with other settings of the objective, too, on the diagnostic images
   std::int64_t shard = 0, shards = 1;  // this process measures every shards-th group of images
 };
 
 struct DiagnosticScores {
   MetricSpec metric;
   std::vector<std::vector<double>> scores;  // [recipe][image]
+  Reliability reliability{};
+};
+
+/// The objective with another setting: how alike it orders the recipes, and which comes first.
+struct Variant {
+  MetricSpec metric;
+  Interval agreement;  // Kendall's τ with the objective on the same images
+  std::size_t best;    // recipe
 };
 
 /// What the winner scores on images that selection did not see.
@@ -43,8 +53,10 @@ struct Selection {
   std::vector<std::map<std::string, std::vector<double>>> curves;  // per recipe: mean curves by name
   std::vector<Ranked> ranking;
   std::vector<DiagnosticScores> diagnostics;
-  bool beats_controls = false;  // the best is no control and significantly above the best control
-  Interval over_control{};      // the best method minus the best control
+  Reliability reliability{};      // of the objective
+  std::vector<Variant> variants;  // empty unless asked for
+  bool beats_controls = false;    // the best is no control and significantly above the best control
+  Interval over_control{};        // the best method minus the best control
   Confirmation confirmation;
   std::vector<std::vector<double>> agreement;  // Kendall's τ between objective and diagnostics over recipes
 };

@@ -56,7 +56,7 @@ std::string toml_number(double value) {
 Space read_space(const std::filesystem::path& path, const SelectionOptions& options) {
   const toml::table root = parse_toml(path);
   const std::string file = path.string();
-  check_keys(root, {"recipes", "objective", "diagnostics", "held_back"}, file);
+  check_keys(root, {"recipes", "objective", "diagnostics", "held_back", "reliability"}, file);
   Space space{{}, options};
   if (root.contains("recipes")) {
     for (const std::string& text : texts(root, "recipes", file)) {
@@ -73,6 +73,12 @@ Space read_space(const std::filesystem::path& path, const SelectionOptions& opti
     space.options.diagnostics.clear();
     for (const std::string& text : texts(root, "diagnostics", file))
       space.options.diagnostics.push_back(parse_metric(text).text);
+  }
+  if (const auto* node = root.get("reliability")) {
+    const auto wanted = node->value<bool>();
+    if (!wanted || !node->is_boolean())
+      throw InputError(fmt::format("{}: reliability must be true or false", file));
+    space.options.reliability = *wanted;
   }
   if (const auto* node = root.get("held_back")) {
     const auto share = node->value<double>();

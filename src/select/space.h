@@ -4,6 +4,7 @@
 //   objective = "pixel_flipping:patch=16"
 //   diagnostics = ["conservation", "sparseness"]
 //   held_back = 0.25
+//   reliability = true       # rank with other settings of the objective, too
 #pragma once
 
 #include <filesystem>

@@ -17,7 +17,7 @@ Scores completeness(const Evaluation& e, const Parameters& p) {
         std::copy(filler.begin(), filler.end(), x.begin());
       });
   Scores result;
-  const auto relevance = attributions(e.relevance, p);
+  const auto relevance = attributions(e.given(), p);
   for (std::size_t at = 0; at < relevance.size(); ++at) {
     double sum = 0;
     for (double r : relevance[at]) sum += r;

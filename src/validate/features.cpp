@@ -11,25 +11,6 @@
 
 namespace heatproof {
 
-namespace {
-
-/// Ranks from 1; equal values share the mean of theirs.
-std::vector<double> ranks(std::span<const double> values) {
-  std::vector<std::size_t> order(values.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  std::vector<double> rank(values.size());
-  for (std::size_t k = 0; k < order.size();) {
-    std::size_t end = k;
-    while (end < order.size() && values[order[end]] == values[order[k]]) ++end;
-    for (std::size_t j = k; j < end; ++j) rank[order[j]] = 0.5 * static_cast<double>(k + end + 1);
-    k = end;
-  }
-  return rank;
-}
-
-}  // namespace
-
 Parameter absolute_parameter(bool otherwise) { return {"abs", otherwise, "use |relevance|"}; }
 Parameter normalise_parameter(const std::string& otherwise) {
   return {"normalise",
@@ -41,13 +22,15 @@ Parameter normalise_parameter(const std::string& otherwise) {
 }
 Parameter features_in_step_parameter() {
   return {"features_in_step", std::int64_t{0},
-          "features removed together; 0: so many that there are at most 256 steps", 0, 1e9};
+          "features removed together; 0: one by one where there are at most 4096, else in 256 steps", 0, 1e9};
 }
 
 std::size_t features_in_step(const Parameters& p, std::size_t features) {
   constexpr std::size_t kSteps = 256;
+  constexpr std::size_t kOneByOne = 4096;
   const auto given = static_cast<std::size_t>(p.integer("features_in_step"));
-  return given > 0 ? given : (features + kSteps - 1) / kSteps;
+  if (given > 0) return given;
+  return features <= kOneByOne ? 1 : (features + kSteps - 1) / kSteps;
 }
 Parameter perturb_baseline_parameter(const std::string& otherwise) {
   return {"perturb_baseline", otherwise,
@@ -120,6 +103,32 @@ std::vector<float> baseline_of(const Evaluation& e, std::int64_t i, const std::s
   return std::vector<float>(x.size(), static_cast<float>(value));
 }
 
+std::vector<float> baseline_of_steps(const Evaluation& e, std::int64_t i, const std::string& name,
+                                     const std::vector<std::vector<std::size_t>>& steps) {
+  std::vector<float> values = baseline_of(e, i, name);
+  if (name != "mean") return values;
+  const auto x = row_of(e.inputs, i);
+  std::vector<double> now(x.begin(), x.end());
+  double sum = std::accumulate(now.begin(), now.end(), 0.0);
+  for (const auto& step : steps) {
+    const double mean = sum / static_cast<double>(now.size());
+    for (const std::size_t f : step) {
+      values[f] = static_cast<float>(mean);
+      sum += mean - now[f];
+      now[f] = mean;
+    }
+  }
+  return values;
+}
+
+std::vector<std::vector<std::size_t>> in_steps(const std::vector<std::size_t>& order, std::size_t size) {
+  std::vector<std::vector<std::size_t>> steps;
+  for (std::size_t begin = 0; begin < order.size(); begin += size)
+    steps.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                       order.begin() + static_cast<std::ptrdiff_t>(std::min(begin + size, order.size())));
+  return steps;
+}
+
 std::vector<std::vector<float>> all_baselines(const Evaluation& e, const std::string& name) {
   std::vector<std::vector<float>> all;
   for (std::int64_t i = 0; i < e.size(); ++i) all.push_back(baseline_of(e, i, name));
@@ -131,6 +140,20 @@ std::vector<std::size_t> descending(std::span<const double> values) {
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return values[a] > values[b]; });
   return order;
+}
+
+std::vector<double> ranks(std::span<const double> values) {
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+  std::vector<double> rank(values.size());
+  for (std::size_t k = 0; k < order.size();) {
+    std::size_t end = k;
+    while (end < order.size() && values[order[end]] == values[order[k]]) ++end;
+    for (std::size_t j = k; j < end; ++j) rank[order[j]] = 0.5 * static_cast<double>(k + end + 1);
+    k = end;
+  }
+  return rank;
 }
 
 double pearson(std::span<const double> a, std::span<const double> b) {

@@ -16,7 +16,8 @@ Parameter absolute_parameter(bool otherwise);
 Parameter normalise_parameter(const std::string& otherwise = "sample");
 Parameter features_in_step_parameter();
 std::size_t features_in_step(const Parameters& p, std::size_t features);
-/// black: the image's minimum; white: its maximum; mean; uniform: random in [0, 1); or a number.
+/// black: the image's minimum; white: its maximum; mean (where features stay away, of what is left by then,
+/// as in Quantus); uniform: random in [0, 1); or a number.
 Parameter perturb_baseline_parameter(const std::string& otherwise);
 Parameter watched_score_parameter();
 /// Both tables, one after the other.
@@ -33,11 +34,21 @@ std::vector<std::vector<double>> attributions(const Tensor& relevance, const Par
 std::vector<float> baseline_of(const Evaluation& e, std::int64_t i, const std::string& name,
                                std::int64_t copy = 0);
 
+/// The same for features that leave in steps and stay away: a `mean` is that of the input as it is when they
+/// leave.
+std::vector<float> baseline_of_steps(const Evaluation& e, std::int64_t i, const std::string& name,
+                                     const std::vector<std::vector<std::size_t>>& steps);
+/// `order` in pieces of `size`.
+std::vector<std::vector<std::size_t>> in_steps(const std::vector<std::size_t>& order, std::size_t size);
+
 /// The same of every sample.
 std::vector<std::vector<float>> all_baselines(const Evaluation& e, const std::string& name);
 
 /// Indices by decreasing value; equal values by index.
 std::vector<std::size_t> descending(std::span<const double> values);
+
+/// Ranks from 1; equal values share the mean of theirs.
+std::vector<double> ranks(std::span<const double> values);
 
 /// Correlations; NaN where one of the two is constant.
 double pearson(std::span<const double> a, std::span<const double> b);

@@ -45,8 +45,12 @@ double dissimilarity(std::span<const float> a, std::span<const float> b, const s
 
 Scores score(const Evaluation& e, const Parameters& p) {
   const Equivalent& rewrite = find_equivalent(p.text("rewrite"));
-  const Network other([&](std::int64_t batch) { return rewrite.rewrite(e.network.graph(batch)); },
-                      e.network.options());
+  const bool applies = rewrite.rewrite(e.network.graph(1)).places > 0;
+  if (!applies) return {std::vector<double>(static_cast<std::size_t>(e.size()), NAN)};
+  NetworkOptions options = e.network.options();
+  options.as_written = true;
+  const Network other([&](std::int64_t batch) { return rewrite.rewrite(e.network.graph(batch)).graph; },
+                      options);
   const double error = difference(e.logits, other.predict(e.inputs));
   if (!(error < 1e-3)) {
     throw Error(
@@ -81,7 +85,7 @@ const Metric kImplementationInvariance = {
     .source = "Sundararajan et al. 2017",
     .about =
         "How much the explanation changes when the network is written in another way that computes the same "
-        "function.",
+        "function; NaN where the network has nothing to rewrite.",
     .parameters =
         {{"rewrite", std::string("split"), "how the network is written anew", {}, {}, rewrite_names()},
          {"measure",

@@ -23,26 +23,31 @@ Scores infidelity(const Evaluation& e, const Parameters& p) {
     for (std::int64_t x = 0; x < width; x += side) blocks.push_back({y, x});
   }
   const bool cumulative = p.flag("cumulative");
-  const auto remove = [&](const Block& b, std::span<float> x, const std::vector<float>& filler) {
+  std::vector<std::vector<std::size_t>> features;  // of each block
+  for (const Block& b : blocks) {
+    features.emplace_back();
     for (std::int64_t c = 0; c < channels; ++c) {
       for (std::int64_t y = b.y; y < std::min(b.y + side, height); ++y) {
-        for (std::int64_t z = b.x; z < std::min(b.x + side, width); ++z) {
-          const auto f = static_cast<std::size_t>((c * height + y) * width + z);
-          x[f] = filler[f];
-        }
+        for (std::int64_t z = b.x; z < std::min(b.x + side, width); ++z)
+          features.back().push_back(static_cast<std::size_t>((c * height + y) * width + z));
       }
     }
-  };
+  }
   const auto relevance = attributions(e.relevance, p);
-  const auto fillers = all_baselines(e, p.text("perturb_baseline"));
+  std::vector<std::vector<float>> fillers;
+  for (std::int64_t i = 0; i < e.size(); ++i)
+    fillers.push_back(cumulative ? baseline_of_steps(e, i, p.text("perturb_baseline"), features)
+                                 : baseline_of(e, i, p.text("perturb_baseline")));
   const auto before = scores_of_inputs(e, p.text("score"));
   std::vector<std::vector<double>> predicted(relevance.size(), std::vector<double>(blocks.size()));
   const auto after = scores_of_edits(e, static_cast<std::int64_t>(blocks.size()), p.text("score"),
                                      [&](std::int64_t i, std::int64_t k, std::span<float> x) {
                                        const auto at = static_cast<std::size_t>(i);
                                        const std::vector<float> original(x.begin(), x.end());
-                                       for (std::int64_t b = cumulative ? 0 : k; b <= k; ++b)
-                                         remove(blocks[static_cast<std::size_t>(b)], x, fillers[at]);
+                                       for (std::int64_t b = cumulative ? 0 : k; b <= k; ++b) {
+                                         for (std::size_t f : features[static_cast<std::size_t>(b)])
+                                           x[f] = fillers[at][f];
+                                       }
                                        double sum = 0;
                                        for (std::size_t f = 0; f < x.size(); ++f)
                                          sum += relevance[at][f] * (static_cast<double>(original[f]) - x[f]);

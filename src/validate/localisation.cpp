@@ -41,6 +41,24 @@ double inside(const Sample& s, const std::vector<double>& values) {
   return total != 0 ? in / total : 0;
 }
 
+Scores attribution_localisation(const Evaluation& e, const Parameters& p) {
+  Scores result;
+  const auto others =
+      static_cast<double>(e.inputs.elements() / e.size() * std::max<std::int64_t>(0, e.size() - 2));
+  for (std::int64_t i = 0; i < e.size(); ++i) {
+    const Sample s = sample_of(e, i);
+    auto values = pixels_of(s, p);
+    for (double& v : values) v = p.flag("positive_attributions") ? std::max(v, 0.0) : v;
+    const auto size = static_cast<double>(mask_size(s));
+    double score = inside(s, values);
+    if (size == 0 || score > 1 || std::ranges::all_of(values, [](double v) { return v == 0; })) score = NAN;
+    if (p.flag("weighted"))
+      score *= p.flag("as_quantus") ? size / others : static_cast<double>(values.size()) / size;
+    result.values.push_back(score);
+  }
+  return result;
+}
+
 }  // namespace
 
 const Metric kPointingGame = {
@@ -133,17 +151,14 @@ const Metric kAttributionLocalisation = {
     .unit = "share",
     .source = "Kohlbrenner et al. 2020",
     .about = "Share of the relevance that lies in the mask.",
-    .parameters = {{"abs", true, "use |relevance|; false: only positive relevance"},
-                   {"weighted", false, "divide by the share of the image that the mask takes"}},
+    .parameters = {{"abs", true, "use |relevance|; false: as it is"},
+                   {"positive_attributions", false, "only positive relevance counts"},
+                   {"weighted", false, "divide by the share of the image that the mask takes"},
+                   {"as_quantus", false,
+                    "weighted multiplies by the mask's size over the number of input values of all samples "
+                    "but the first two, as in Quantus 0.6"}},
     .needs_masks = true,
-    .score =
-        [](const Sample& s, const Parameters& p) {
-          auto values = pixels_of(s, p);
-          for (double& v : values) v = std::max(v, 0.0);
-          const double size = static_cast<double>(mask_size(s));
-          if (size == 0 || std::ranges::max(values) == 0) return static_cast<double>(NAN);
-          return inside(s, values) * (p.flag("weighted") ? static_cast<double>(values.size()) / size : 1);
-        },
+    .score_all = attribution_localisation,
 };
 
 const Metric kAuc = {

@@ -53,12 +53,16 @@ struct Evaluation {
   Tensor donors = {};
   std::vector<std::uint64_t> donor_ids = {};
   std::vector<std::int64_t> donor_classes = {};
+  // True where heatmaps were given, and `relevance` repeats them for every channel (as Quantus does).
+  bool pixelwise = false;
 
   std::int64_t size() const { return inputs.shape()[0]; }
   RandomStream random(std::string_view metric, std::int64_t sample) const {
     return RandomStream(seed, {metric}, ids[static_cast<std::size_t>(sample)]);
   }
   double target_logit(std::int64_t i) const;
+  /// What explains: relevance, or the heatmap where that is all that was given.
+  const Tensor& given() const { return pixelwise ? heatmap : relevance; }
 };
 
 /// One sample, for metrics that look at one at a time.
@@ -84,6 +88,9 @@ struct Metric {
   std::string source;
   std::string about;
   std::vector<Parameter> parameters = {};
+  /// Other settings that are as defensible as the defaults, "key=value"; they show how much a ranking hangs
+  /// on the metric's parameters.
+  std::vector<std::string> variants = {};
   bool needs_masks = false;
   bool needs_explainer = false;
   bool compares_samples = false;  // a sample's score hangs on the other samples

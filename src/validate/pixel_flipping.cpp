@@ -14,11 +14,14 @@ namespace {
 
 /// Quantus removes elements of the input one by one, each channel of a pixel for itself.
 Scores as_quantus(const Evaluation& e, const Parameters& p) {
-  const auto fillers = all_baselines(e, p.text("perturb_baseline"));
+  std::vector<std::vector<float>> fillers;
   std::vector<std::vector<std::size_t>> orders;
   for (const auto& row : attributions(e.relevance, p)) orders.push_back(descending(row));
   const std::size_t n = orders[0].size();
   const std::size_t step = features_in_step(p, n);
+  for (std::int64_t i = 0; i < e.size(); ++i)
+    fillers.push_back(baseline_of_steps(e, i, p.text("perturb_baseline"),
+                                        in_steps(orders[static_cast<std::size_t>(i)], step)));
   const auto steps = static_cast<std::int64_t>((n + step - 1) / step);
   Scores s;
   s.curves["morf"] =
@@ -84,6 +87,8 @@ const Metric kPixelFlipping = {
          perturb_baseline_parameter("black"),
          absolute_parameter(false),
          normalise_parameter()},
+    .variants = {"imputer=mean", "imputer=local_mean", "imputer=black", "patch=8", "steps=28",
+                 "score=probability"},
     .score_all = score,
     .direction =
         [](const Parameters& p) {

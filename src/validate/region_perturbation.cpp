@@ -64,11 +64,61 @@ std::vector<std::vector<std::int64_t>> orders_of(const Evaluation& e, const Patc
   return orders;
 }
 
+/// The mean of the image as it is when each patch of the order leaves, edges repeated up to the grid (as in
+/// Quantus).
+std::vector<float> running_means(std::span<const float> x, const Patches& g,
+                                 const std::vector<std::int64_t>& order) {
+  const std::int64_t height = g.height == 1 ? 1 : g.rows * g.side;
+  const std::int64_t width = g.cols * g.side;
+  std::vector<double> now;
+  for (std::int64_t c = 0; c < g.channels; ++c) {
+    for (std::int64_t y = 0; y < height; ++y) {
+      for (std::int64_t z = 0; z < width; ++z) {
+        const std::int64_t from_y = std::clamp<std::int64_t>(y - g.top, 0, g.height - 1);
+        const std::int64_t from_x = std::clamp<std::int64_t>(z - g.left, 0, g.width - 1);
+        now.push_back(x[static_cast<std::size_t>((c * g.height + from_y) * g.width + from_x)]);
+      }
+    }
+  }
+  double sum = 0;
+  for (double v : now) sum += v;
+  std::vector<float> means;
+  for (const std::int64_t patch : order) {
+    const double mean = sum / static_cast<double>(now.size());
+    means.push_back(static_cast<float>(mean));
+    const std::int64_t y0 = patch / g.cols * g.side;
+    const std::int64_t x0 = patch % g.cols * g.side;
+    for (std::int64_t c = 0; c < g.channels; ++c) {
+      for (std::int64_t y = y0; y < std::min(height, y0 + g.side); ++y) {
+        for (std::int64_t z = x0; z < x0 + g.side; ++z) {
+          double& v = now[static_cast<std::size_t>((c * height + y) * width + z)];
+          sum += mean - v;
+          v = mean;
+        }
+      }
+    }
+  }
+  return means;
+}
+
+/// What each feature becomes when its patch leaves.
+std::vector<float> filler_of(const Evaluation& e, std::int64_t i, const Patches& g, const std::string& name,
+                             const std::vector<std::int64_t>& order) {
+  std::vector<float> filler = baseline_of(e, i, name);
+  if (name != "mean") return filler;
+  const std::vector<float> means = running_means(row_of(e.inputs, i), g, order);
+  for (std::size_t k = 0; k < order.size(); ++k)
+    g.for_features(order[k], [&](std::size_t f) { filler[f] = means[k]; });
+  return filler;
+}
+
 /// Scores after 1, 2, … patches are gone.
 std::vector<std::vector<double>> walk(const Evaluation& e, const Patches& g, const Parameters& p,
                                       const std::string& order, std::int64_t steps) {
   const auto orders = orders_of(e, g, p, order);
-  const auto baselines = all_baselines(e, p.text("perturb_baseline"));
+  std::vector<std::vector<float>> baselines;
+  for (std::int64_t i = 0; i < e.size(); ++i)
+    baselines.push_back(filler_of(e, i, g, p.text("perturb_baseline"), orders[static_cast<std::size_t>(i)]));
   return scores_of_edits(e, steps, p.text("score"), [&](std::int64_t i, std::int64_t k, std::span<float> x) {
     const auto at = static_cast<std::size_t>(i);
     for (std::int64_t s = 0; s <= k; ++s)

@@ -85,11 +85,11 @@ double Evaluation::target_logit(std::int64_t i) const {
 
 Sample sample_of(const Evaluation& e, std::int64_t i) {
   const auto k = static_cast<std::size_t>(i);
-  const auto size = static_cast<std::size_t>(e.relevance.elements() / e.size());
+  const auto size = static_cast<std::size_t>(e.given().elements() / e.size());
   const std::int64_t height = e.heatmap.shape()[1];
   const std::int64_t width = e.heatmap.shape()[2];
   const auto pixels = static_cast<std::size_t>(height * width);
-  return {e.relevance.data<float>().subspan(k * size, size),
+  return {e.given().data<float>().subspan(k * size, size),
           e.heatmap.data<float>().subspan(k * pixels, pixels),
           e.masks.defined() ? e.masks.data<float>().subspan(k * pixels, pixels) : std::span<const float>(),
           height,

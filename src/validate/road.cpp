@@ -20,7 +20,7 @@ Scores road(const Evaluation& e, const Parameters& p) {
     orders.push_back(descending(std::vector<double>(sample.heatmap.begin(), sample.heatmap.end())));
   }
   std::vector<std::int64_t> percentages;
-  for (std::int64_t q = 1; q < 100; q += p.integer("every")) percentages.push_back(q);
+  for (std::int64_t q = p.integer("first"); q < 100; q += p.integer("every")) percentages.push_back(q);
   Scores result;
   result.values.assign(static_cast<std::size_t>(e.size()), 0);
   auto& curves = result.curves["kept"];
@@ -56,7 +56,8 @@ const Metric kRoad = {
     .about =
         "Share of removal levels at which the target stays the prediction, most relevant pixels first, "
         "removed by noisy linear imputation.",
-    .parameters = {{"every", std::int64_t{2}, "levels: 1 %, then every so many percent", 1, 98},
+    .parameters = {{"first", std::int64_t{1}, "the first level in percent of the pixels", 1, 99},
+                   {"every", std::int64_t{2}, "then every so many percent, below 100", 1, 98},
                    {"noise", 0.01, "standard deviation of the imputer's noise", 0.0}},
     .score_all = road,
 };

@@ -49,7 +49,7 @@ Scores lipschitz(const Evaluation& e, const Parameters& p) {
 }
 
 std::vector<Parameter> sensitivity_parameters() {
-  return joined(joined(neighbour_parameters(50, "skip"), uniform_noise_parameters(0.2, 0)),
+  return joined(joined(neighbour_parameters(50, "use"), uniform_noise_parameters(0.2, 0)),
                 {absolute_parameter(false), normalise_parameter("none")});
 }
 
@@ -86,11 +86,11 @@ const Metric kLocalLipschitzEstimate = {
     .unit = "relevance per input distance",
     .source = "Alvarez-Melis and Jaakkola 2018",
     .about = "Largest change of relevance per change of input (both L2) over inputs with normal noise.",
-    .parameters = joined(neighbour_parameters(50, "skip"),
-                         {{"perturb_mean", 0.0, "mean of the noise"},
-                          {"perturb_std", 0.1, "standard deviation of the noise", 0.0},
-                          absolute_parameter(false),
-                          normalise_parameter()}),
+    .parameters =
+        joined(neighbour_parameters(50, "use"), {{"perturb_mean", 0.0, "mean of the noise"},
+                                                 {"perturb_std", 0.1, "standard deviation of the noise", 0.0},
+                                                 absolute_parameter(false),
+                                                 normalise_parameter()}),
     .needs_explainer = true,
     .score_all = lipschitz,
 };

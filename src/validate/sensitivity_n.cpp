@@ -73,11 +73,14 @@ Scores by_random_sets(const Evaluation& e, const Parameters& p) {
 /// so far over the samples.
 Scores as_quantus(const Evaluation& e, const Parameters& p) {
   const auto relevance = attributions(e.relevance, p);
-  const auto fillers = all_baselines(e, p.text("perturb_baseline"));
   const std::size_t n = relevance[0].size();
   const std::size_t step = features_in_step(p, n);
   std::vector<std::vector<std::size_t>> orders;
-  for (const auto& row : relevance) orders.push_back(descending(row));
+  std::vector<std::vector<float>> fillers;
+  for (std::int64_t i = 0; i < e.size(); ++i) {
+    orders.push_back(descending(relevance[static_cast<std::size_t>(i)]));
+    fillers.push_back(baseline_of_steps(e, i, p.text("perturb_baseline"), in_steps(orders.back(), step)));
+  }
   const auto before = scores_of_inputs(e, p.text("score"));
   const std::size_t steps = (n + step - 1) / step;
   const auto after = scores_of_edits(e, static_cast<std::int64_t>(steps), p.text("score"),

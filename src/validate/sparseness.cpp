@@ -9,13 +9,9 @@ namespace heatproof {
 
 namespace {
 
-/// |relevance| of every sample, of pixels or of all elements of the input.
+/// Relevance of every sample as `abs` wants it, of pixels or of all elements of the input.
 std::vector<std::vector<double>> magnitudes(const Evaluation& e, const Parameters& p) {
-  auto all = attributions(p.text("over") == "elements" ? e.relevance : e.heatmap, p);
-  for (auto& values : all) {
-    for (double& v : values) v = std::fabs(v);
-  }
-  return all;
+  return attributions(p.text("over") == "elements" ? e.given() : e.heatmap, p);
 }
 
 std::vector<Parameter> parameters() {
@@ -25,7 +21,7 @@ std::vector<Parameter> parameters() {
            {},
            {},
            {"pixels", "elements"}},
-          absolute_parameter(true),
+          {"abs", true, "use |relevance|; false: as it is, which only relevance that is not negative allows"},
           normalise_parameter()};
 }
 
@@ -42,11 +38,12 @@ double gini(std::vector<double> values) {
   return total > 0 ? weighted / (n * total) : 0;
 }
 
+/// NaN where values are negative.
 double entropy(const std::vector<double>& values) {
   double total = 0;
   for (double v : values) total += v;
   double sum = 0;
-  for (double v : values) sum -= v > 0 ? v / total * std::log(v / total) : 0;
+  for (double v : values) sum -= v != 0 ? v / total * std::log(v / total) : 0;
   return sum;
 }
 
@@ -66,8 +63,16 @@ const Metric kSparseness = {
     .unit = "Gini index",
     .source = "Chalasani et al. 2020",
     .about = "Gini index of |relevance| over the pixels of one sample, 0 (flat) to 1 (one pixel).",
-    .parameters = parameters(),
-    .score_all = [](const Evaluation& e, const Parameters& p) { return each(e, p, gini); },
+    .parameters =
+        joined(parameters(),
+               {{"offset", 0.0, "added to |relevance|; Quantus adds 1e-7 to tiny relevance, too", 0.0}}),
+    .score_all =
+        [](const Evaluation& e, const Parameters& p) {
+          return each(e, p, [&](std::vector<double> values) {
+            for (double& v : values) v += p.number("offset");
+            return gini(std::move(values));
+          });
+        },
 };
 
 const Metric kComplexity = {

@@ -212,6 +212,55 @@ TEST(Ledger, SumsOfNeighbouringLayersMeet) {
   }
 }
 
+TEST(Ledger, AccountsForBiasesAndStabilizers) {
+  const Network network = golden_network("cnn");
+  const Tensor x = read_npz(golden("cnn.npz")).at("input");
+  const auto targets = argmax_rows(network.predict(x));
+  ExplainOptions options;
+  options.ledger = true;
+  for (const char* recipe : {"lrp_epsilon:epsilon=0.1", "lrp_zplus:stabilizer=0.1",
+                             "lrp_epsilon_alpha2_beta1:stabilizer=0.1,epsilon=0.1",
+                             "lrp_epsilon_gamma_box:stabilizer=0.1,epsilon=0.1",
+                             "deep_taylor:gamma=0.3,input=w2", "lrp_epsilon_plus_flat:stabilizer=0.1"}) {
+    SCOPED_TRACE(recipe);
+    const auto ledger = Explainer(network, {parse_recipe(recipe)}, options).explain(x, targets).ledger[0];
+    double stabilized = 0;
+    for (const LedgerLine& line : ledger) {
+      if (line.op != "Conv" && line.op != "Linear") continue;
+      for (std::size_t i = 0; i < targets.size(); ++i) {
+        const double size =
+            std::fabs(line.entering[i]) + std::fabs(line.leaving[i]) + std::fabs(line.absorbed[i]);
+        EXPECT_NEAR(line.entering[i], line.leaving[i] + line.absorbed[i] + line.stabilized[i], 1e-4 * size)
+            << line.node << " " << line.rule;
+        stabilized += std::fabs(line.stabilized[i]);
+      }
+    }
+    EXPECT_GT(stabilized, 0);
+  }
+}
+
+TEST(Ledger, AStabilizerTakesItsShareByHand) {
+  // y = 3 x1 + 1 at x1 = 1: z = 4; with ε = 1 relevance 4 becomes 3 · 4/5 for the input, 1 · 4/5 for the bias
+  // and for the stabilizer.
+  const Network network([](std::int64_t batch) {
+    Builder g;
+    const Value x = g.input("x", {DType::f32, {batch, 1}});
+    g.output("y", g.add(kLinear, {x, g.constant(floats({1, 1}, {3})), g.constant(floats({1}, {1}))}));
+    return g.build();
+  });
+  ExplainOptions options;
+  options.ledger = true;
+  const std::vector<std::int64_t> target{0};
+  const auto ledger = Explainer(network, {parse_recipe("lrp_epsilon:epsilon=1")}, options)
+                          .explain(floats({1, 1}, {1}), target)
+                          .ledger[0];
+  ASSERT_EQ(ledger.size(), 1U);
+  EXPECT_NEAR(ledger[0].entering[0], 4, 1e-6);
+  EXPECT_NEAR(ledger[0].leaving[0], 2.4, 1e-6);
+  EXPECT_NEAR(ledger[0].absorbed[0], 0.8, 1e-6);
+  EXPECT_NEAR(ledger[0].stabilized[0], 0.8, 1e-6);
+}
+
 TEST(Explainer, DoesNotDependOnTheBatchSize) {
   const Network network = golden_network("resnet");
   const Tensor x = read_npz(golden("resnet.npz")).at("input");

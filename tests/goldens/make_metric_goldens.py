@@ -3,7 +3,7 @@ some attributions.
 
 Keys "score METRIC" and "curve METRIC" hold what heatproof must give for that metric; "slic" holds scikit-image's superpixels of
 "picture". Continuity along the translation path is computed here with torch, by the formula. Random noise is drawn from intervals so
-narrow that it is a constant.
+narrow that it is a constant. "fixed METRIC": with `other` as the explanation of every random network. "signed METRIC": of the summed channels.
 """
 
 import pathlib
@@ -99,6 +99,17 @@ def faithfulness(channels):
         f"region_perturbation:patch_size={second},order=lerf,regions_evaluation=5,normalise=none":
             (q.RegionPerturbation(patch_size=second, order="lerf", regions_evaluation=5, **PLAIN), "curve"),
         "selectivity:patch_size=4,normalise=none": (q.Selectivity(patch_size=4, **PLAIN), "curve"),
+        "pixel_flipping:as_quantus=true,features_in_step=8,perturb_baseline=mean,normalise=none":
+            (q.PixelFlipping(features_in_step=8, perturb_baseline="mean", **PLAIN), "curve"),
+        f"region_perturbation:patch_size={first},perturb_baseline=mean,normalise=none":
+            (q.RegionPerturbation(patch_size=first, perturb_baseline="mean", **PLAIN), "curve"),
+        "selectivity:patch_size=4,perturb_baseline=mean,normalise=none": (q.Selectivity(patch_size=4, perturb_baseline="mean", **PLAIN), "curve"),
+        "sensitivity_n:as_quantus=true,features_in_step=4,perturb_baseline=mean,normalise=none":
+            (q.SensitivityN(features_in_step=4, perturb_baseline="mean", **PLAIN), "mean"),
+        "infidelity:perturb_baseline=mean": (q.Infidelity(perturb_patch_sizes=[4], n_perturb_samples=1, perturb_baseline="mean", **PLAIN), "score"),
+        "road:first=5,every=10,noise=0": (q.ROAD(noise=0.0, percentages=list(range(5, 100, 10)), **PLAIN), "road"),
+        "effective_complexity:over=elements,abs=false,normalise=batch,eps=0.05":
+            (q.EffectiveComplexity(eps=0.05, **BATCH), "score"),
         "effective_complexity:over=elements,normalise=batch,eps=0.05": (q.EffectiveComplexity(eps=0.05, **{**ABSOLUTE, "normalise": True}), "score"),
     }
 
@@ -142,7 +153,23 @@ def localisation():
         "relevance_rank_accuracy": q.RelevanceRankAccuracy(**PLAIN),
         "sparseness": q.Sparseness(**PLAIN),
         "complexity": q.Complexity(**PLAIN),
+        "attribution_localisation:weighted=true,as_quantus=true": q.AttributionLocalisation(weighted=True, **ABSOLUTE),
+        "sparseness:normalise=none,offset=0.0000001": q.Sparseness(**PLAIN),
         "top_k_intersection:k=30,concept_influence=true": q.TopKIntersection(k=30, concept_influence=True, **PLAIN),
+    }
+
+
+def fixed(a, other):
+    """What metrics of randomisation give when every random network's explanation is `other`: the parts of them that Quantus determines."""
+    flat, changed = a.reshape(SAMPLES, -1), other.reshape(SAMPLES, -1)
+    similarity = quantus.similarity_func
+    entropy = [[quantus.complexity_func.discrete_entropy(row, row) for row in rows] for rows in (flat, changed)]
+    return {
+        "mprt:full=true": similarity.correlation_spearman(flat, changed, batched=True),
+        "mprt:full=true,similarity=pearson": similarity.correlation_pearson(flat, changed, batched=True),
+        "mprt:full=true,similarity=ssim": similarity.ssim(flat, changed, batched=True),
+        "smooth_mprt:full=true,nr_samples=2,abs=true": similarity.correlation_spearman(np.abs(flat), np.abs(changed), batched=True),
+        "efficient_mprt": (np.asarray(entropy[1]) - entropy[0]) / entropy[0],
     }
 
 
@@ -173,14 +200,14 @@ def make(stem, net, channels, side, middle):
     if channels == 1:
         for steps in (9, 144):  # Quantus' "black" is the image's minimum, heatproof's the value of black pixels, here 0
             metric = quantus.PixelFlipping(features_in_step=side * side // steps, perturb_baseline=0.0, **PLAIN)
-            arrays[f"curve pixel_flipping:patch=1,steps={steps},order=morf,imputer=black,ties=index"] = np.asarray(metric(a_batch=a, **given))
+            arrays[f"curve pixel_flipping:patch=1,steps={steps},order=morf,imputer=black,ties=index"] = np.asarray(metric(a_batch=a.copy(), **given))
         # Quantus's IROF fails for more than one channel.
         arrays["score irof:as_quantus=true,normalise=none"] = np.asarray(
-            quantus.IROF(**{**PLAIN, "return_aggregate": False})(a_batch=a, **{**given, "softmax": True}))
+            quantus.IROF(**{**PLAIN, "return_aggregate": False})(a_batch=a.copy(), **{**given, "softmax": True}))
         arrays["score continuity:neighbours=0,path=3"] = continuity_of_path(net, x, targets, 3)
     for name, (metric, kind) in faithfulness(channels).items():
         if kind != "road" or channels == 1:  # Quantus's ROAD fails for more than one channel
-            record(arrays, name, kind, metric(a_batch=a, **given))
+            record(arrays, name, kind, metric(a_batch=a.copy(), **given))
     for name, metric in robustness(middle, logits.shape[1]).items():
         if name == "input_invariance" and channels > 1:
             continue  # Quantus's shift is wrong for padded convolutions
@@ -191,7 +218,17 @@ def make(stem, net, channels, side, middle):
     signed = quantus.RelevanceMassAccuracy(**PLAIN)(a_batch=a.sum(1, keepdims=True), s_batch=masks, **given)
     arrays["score relevance_mass_accuracy:signed=true"] = np.asarray(signed, np.float64)
     for name, metric in localisation().items():
-        arrays["score " + name] = np.asarray(metric(a_batch=pooled, s_batch=masks, **given), np.float64)
+        arrays["score " + name] = np.asarray(metric(a_batch=pooled.copy(), s_batch=masks, **given), np.float64)
+    arrays["other"] = generator.normal(size=x.shape).astype(np.float32) ** 3
+    for name, values in fixed(a, arrays["other"]).items():
+        arrays["fixed " + name] = np.asarray(values, np.float64)
+    quadrants = generator.integers(0, 2, size=(SAMPLES, 4))
+    half = side // 2
+    arrays["quadrants"] = quadrants.reshape(SAMPLES, 2, 2).repeat(half, 1).repeat(half, 2).astype(np.float32)
+    arrays["score focus:mosaics=given"] = np.asarray(quantus.Focus(**PLAIN)(a_batch=a, custom_batch=quadrants, **given), np.float64)
+    for name, positive in {"attribution_localisation:abs=false": False, "attribution_localisation:abs=false,positive_attributions=true": True}.items():
+        arrays["signed " + name] = np.asarray(
+            quantus.AttributionLocalisation(positive_attributions=positive, **PLAIN)(a_batch=a.sum(1, keepdims=True), s_batch=masks, **given), np.float64)
     smooth = generator.normal(size=(channels, 6, 5)).repeat(8, 1).repeat(7, 2) + 0.3 * generator.normal(size=(channels, 48, 35))
     arrays["picture"] = smooth.astype(np.float32)
     arrays["slic"] = skimage.segmentation.slic(np.moveaxis(arrays["picture"], 0, -1).astype("double"), start_label=0)

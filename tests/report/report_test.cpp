@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "heatproof/error.h"
+#include "report/check_report.h"
 #include "report/facts.h"
 #include "report/heatmap.h"
 #include "report/page.h"
@@ -36,6 +37,8 @@ SelectReport sample_report() {
   r.diagnostics = {{"conservation", "x", "ratio", "1 is best"}, {"sparseness", "x", "gini", "higher"}};
   r.agreement_names = {"pixel_flipping", "conservation", "sparseness"};
   r.agreement = {{1, 0.2, NAN}, {0.2, 1, 0}, {NAN, 0, 1}};
+  r.trusted = {{"pixel_flipping", 0.8, 0.9, 0.95}, {"sparseness", NAN, NAN, NAN}};
+  r.varied = {{"pixel_flipping:imputer=mean", {0.7, 0.4, 0.9}, "lrp_zplus"}};
   r.shown = {{"best", "lrp_zplus"}, {"worst", "random"}};
   Exhibit x;
   x.name = "photo & <b>.png";
@@ -79,6 +82,38 @@ TEST(SelectReport, IsSelfContainedAndEscapesWhatUsersNamed) {
     EXPECT_EQ(html.find(outside), std::string::npos) << outside;
   EXPECT_NE(html.find("data:image/png;base64,"), std::string::npos);
   EXPECT_NE(html.find("prefers-color-scheme"), std::string::npos);
+}
+
+TEST(SelectReport, SaysHowFarTheMeasuresCanBeTrusted) {
+  const std::string html = render(sample_report());
+  EXPECT_NE(html.find("Can the measures be trusted?"), std::string::npos);
+  EXPECT_NE(html.find("pixel_flipping:imputer=mean"), std::string::npos);
+  EXPECT_NE(html.find("0.40 … 0.90"), std::string::npos);
+}
+
+TEST(CheckReport, ShowsAxiomsLedgerPathAndRewritings) {
+  CheckReport r;
+  r.model = "net";
+  r.recipe = "lrp_zplus";
+  r.images = 1;
+  r.conservation = 0.9;
+  r.gain = 5;
+  r.uniform_gain = 0.1;
+  r.axioms = {{"positivity", "about", "lower is better", 0, 0, 0, 0}};
+  r.rewrites = {{"split", "a", 0, 0}, {"max_halves", "b", 0.5, 0.5}, {"zero_taps", "c", NAN, NAN}};
+  r.ledger = {{"conv1", "Conv", "zplus", 4, 3, 0.5, -0.25}, {"relu1", "Relu", "pass", 3, 3, 0, 0}};
+  EXPECT_DOUBLE_EQ(r.ledger[0].rest(), 0.25);
+  r.path = "translation";
+  r.frames = {{{Picture{1, 1, {0, 0, 0}}, Picture{1, 1, {9, 9, 9}}}, "frame 1"},
+              {{Picture{1, 1, {0, 0, 0}}, Picture{1, 1, {9, 9, 9}}}, "frame 2"}};
+  r.changes = {0.1};
+  const std::string html = render(r);
+  EXPECT_NE(headline(r).find("stays what it is in 1 of 2 rewritings"), std::string::npos) << headline(r);
+  EXPECT_NE(headline(r).find("`uniform`, which says nothing, 0.10"), std::string::npos) << headline(r);
+  for (const char* part :
+       {"created by stabilizers", "nothing to rewrite", "data-marks=\"chart-0\"", "frame 2"})
+    EXPECT_NE(html.find(part), std::string::npos) << part;
+  EXPECT_EQ(html.find("<th scope=\"col\" class=\"number\">least"), std::string::npos);  // of one sample
 }
 
 TEST(Headline, SaysWhatWasFound) {

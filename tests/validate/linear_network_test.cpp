@@ -11,6 +11,7 @@
 #include "ops/arithmetic.h"
 #include "ops/operators.h"
 #include "support/operators.h"
+#include "validate/features.h"
 #include "validate/metrics.h"
 
 namespace heatproof {
@@ -108,9 +109,10 @@ TEST_F(LinearNetwork, GradientPredictsEveryChange) {
 
 TEST_F(LinearNetwork, GradientNeverChanges) {
   const Evaluation e = evaluation("gradient");
-  for (const char* metric : {"max_sensitivity", "avg_sensitivity", "local_lipschitz_estimate", "continuity",
-                             "relative_input_stability:changed=use", "relative_output_stability:changed=use",
-                             "relative_representation_stability:changed=use", "implementation_invariance"})
+  for (const char* metric :
+       {"max_sensitivity", "avg_sensitivity", "local_lipschitz_estimate", "continuity",
+        "relative_input_stability:changed=use", "relative_output_stability:changed=use",
+        "relative_representation_stability:changed=use", "implementation_invariance:rewrite=identity"})
     expect_all(metric, e, 0);
   expect_all("input_invariance", e, 1, 0);
   expect_all("input_invariance:measure=cosine", e, 0);
@@ -305,6 +307,51 @@ TEST_F(LinearNetwork, ComplexityByHand) {
   expect_all("effective_complexity:eps=0.3", e, 2, 0);
   set({1, 0.5F, 0.25F});
   expect_all("effective_complexity:eps=0.3,normalise=none", e, 2, 0);
+}
+
+TEST_F(LinearNetwork, ComplexityTakesValuesAsTheyAre) {
+  Evaluation e = evaluation("gradient", 1);
+  std::vector<float> values(kFeatures, 0);
+  values[0] = -2;
+  values[1] = 1;
+  e.relevance = floats({1, 1, kSide, kSide}, values);
+  e.heatmap = e.relevance.reshaped({1, kSide, kSide});
+  expect_all("effective_complexity", e, 2, 0);
+  expect_all("effective_complexity:abs=false", e, 1, 0);
+  EXPECT_TRUE(std::isnan(evaluate(parse_metric("complexity:abs=false"), e).values[0]));
+  // Values 2, 1 and fourteen zeros, each plus 1: Σ(2i − 17)·v / (16 · Σ v) by hand.
+  double weighted = 13 * 2.0 + 15 * 3.0;
+  for (int i = 1; i <= 14; ++i) weighted += 2 * i - 17;
+  expect_all("sparseness:normalise=none,offset=1", e, weighted / (16 * 19), 1e-9);
+}
+
+TEST_F(LinearNetwork, AMeanIsThatOfWhatIsLeft) {
+  Evaluation e = evaluation("gradient", 1);
+  for (std::size_t f = 0; f < kFeatures; ++f) e.inputs.data<float>()[f] = f == 0 ? 16 : 0;
+  // The mean is 1; without feature 0, which becomes 1, the mean is 1/16.
+  const std::vector<float> fillers = baseline_of_steps(e, 0, "mean", {{0}, {1}});
+  EXPECT_FLOAT_EQ(fillers[0], 1);
+  EXPECT_FLOAT_EQ(fillers[1], 1.0F / 16);
+  EXPECT_FLOAT_EQ(baseline_of_steps(e, 0, "0.5", {{0}})[0], 0.5F);
+  EXPECT_EQ(in_steps({3, 1, 2}, 2), (std::vector<std::vector<std::size_t>>{{3, 1}, {2}}));
+}
+
+TEST_F(LinearNetwork, HeatmapsOfAllChannelsCountOnce) {
+  Evaluation e = evaluation("gradient_x_input", 1);
+  const double ratio = evaluate(parse_metric("conservation"), e).values[0];
+  std::vector<Tensor> twice{e.relevance, e.relevance};
+  e.relevance = concatenate(twice).reshaped({1, 2, kSide, kSide});  // as for two channels
+  e.pixelwise = true;
+  EXPECT_NEAR(evaluate(parse_metric("conservation"), e).values[0], ratio, 1e-12);
+}
+
+TEST_F(LinearNetwork, NothingToRewriteIsNoNumber) {
+  const Evaluation e = evaluation("gradient");
+  for (const char* rewrite : {"matrix_product", "max_halves", "zero_taps"}) {
+    const auto scores =
+        evaluate(parse_metric(std::string("implementation_invariance:rewrite=") + rewrite), e).values;
+    EXPECT_TRUE(std::isnan(scores[0])) << rewrite;
+  }
 }
 
 }  // namespace heatproof

@@ -15,6 +15,7 @@ Operands deep_taylor(const Linear& layer, Value R, double gamma, const Options& 
   const Value z = preactivation_is_free(layer, o) ? (1 - gamma) * excitation(layer, b) + gamma * layer.output
                                                   : evidence.sum(offset);
   const Value s = R / stabilize(z, o.epsilon);
+  stabilizer_share(z, s, o);
   absorb(layer, offset, s, o);
   return evidence.share(s);
 }

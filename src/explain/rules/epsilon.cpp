@@ -5,7 +5,9 @@
 namespace heatproof::rules {
 
 Operands epsilon(const Linear& layer, Value R, const Options& o) {
-  const Value s = R / stabilize(preactivation(layer, o), o.epsilon);
+  const Value z = preactivation(layer, o);
+  const Value s = R / stabilize(z, o.epsilon);
+  stabilizer_share(z, s, o);
   absorb(layer, bias(layer, o), s, o);
   return layer.a * layer.transpose(layer.w, s);
 }

@@ -19,10 +19,12 @@ Operands gamma(const Linear& layer, Value R, double gamma, const Options& o) {
   const bool shared = preactivation_is_free(layer, o);
   const Value z_up = shared ? z + gamma * excitation(layer, b) : raising.sum(b_up);
   const Value s_up = (layer.active ? R : step(z) * R) / stabilize(z_up, o.epsilon);
+  stabilizer_share(z_up, s_up, o);
   absorb(layer, b_up, s_up, o);
   if (z.sign() == Sign::non_negative) return raising.share(s_up);
   const Value z_down = shared ? z + gamma * inhibition(layer, b, o) : lowering.sum(b_down);
   const Value s_down = step(-z) * R / stabilize(z_down, o.epsilon);
+  stabilizer_share(z_down, s_down, o);
   absorb(layer, b_down, s_down, o);
   return raising.share(s_up) + lowering.share(s_down);
 }

@@ -14,7 +14,9 @@ enum class Bias { keep, ignore };
 struct Options {
   double epsilon = 1e-6;  // stabilizer
   Bias bias = Bias::keep;
-  Value* absorbed = nullptr;  // where not null: gets the relevance that biases absorb, in z's shape
+  // Where not null: get the relevance that biases and stabilizers absorb, in z's shape.
+  Value* absorbed = nullptr;
+  Value* stabilized = nullptr;
 };
 
 Operands epsilon(const Linear& layer, Value R, const Options& options);

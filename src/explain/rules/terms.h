@@ -21,6 +21,15 @@ inline void absorb(const Linear& layer, Value b, Value s, const Options& o) {
   *o.absorbed = *o.absorbed ? *o.absorbed + share : share;
 }
 
+/// Enters the relevance ε·sign(z)·s that a stabilizer takes (creates, where negative), where somebody keeps
+/// books.
+inline void stabilizer_share(Value z, Value s, const Options& o) {
+  if (o.stabilized == nullptr) return;
+  const Value sign = 1.0 - 2.0 * step(-z);  // as in stabilize: sign(0) = 1
+  const Value share = o.epsilon * sign * s;
+  *o.stabilized = *o.stabilized ? *o.stabilized + share : share;
+}
+
 /// Whether preactivation(layer, o) is a value that the network computes anyway.
 inline bool preactivation_is_free(const Linear& layer, const Options& o) {
   return o.bias == Bias::keep || !layer.b;

@@ -6,7 +6,9 @@ namespace heatproof::rules {
 Operands w_square(const Linear& layer, Value R, const Options& o) {
   const Value b = bias(layer, o);
   const Value w = layer.w * layer.w;
-  const Value s = R / stabilize(layer.apply(ones_like(layer.a), w, b ? b * b : b), o.epsilon);
+  const Value z = layer.apply(ones_like(layer.a), w, b ? b * b : b);
+  const Value s = R / stabilize(z, o.epsilon);
+  stabilizer_share(z, s, o);
   if (b) absorb(layer, b * b, s, o);
   return layer.transpose(w, s);
 }

@@ -3,10 +3,11 @@
   "use strict";
   function style(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
   var palette = ["#1b7f4d", "#b3261e", "#2f6fb2", "#b0820d", "#7a4fb0", "#3c8f92", "#8c5a3c", "#6b7684"];
-  var charts = [];
+  var charts = [], byId = {};
   function draw(forPrint) {
     charts.forEach(function (c) { c.destroy(); });
     charts = [];
+    byId = {};
     Chart.defaults.color = forPrint ? "#333" : style("--soft");
     Chart.defaults.borderColor = forPrint ? "#ccc" : style("--line");
     Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
@@ -17,12 +18,13 @@
         var colour = palette[(set.colour === undefined ? i : set.colour) % palette.length];
         set.borderColor = colour;
         set.backgroundColor = config.type === "line" ? "transparent" : colour;
+        set.pointBackgroundColor = colour;
         set.borderWidth = 2;
         set.pointRadius = 0;
         set.tension = 0;
       });
       config.options = Object.assign({ responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false } }, config.options || {});
-      charts.push(new Chart(canvas, config));
+      charts.push(byId[canvas.dataset.chart] = new Chart(canvas, config));
     });
   }
   function play(animation) {
@@ -32,6 +34,10 @@
       animation.querySelectorAll("figure, .captions").forEach(function (group) {
         group.querySelectorAll("img, p").forEach(function (item, k) { item.hidden = k !== frame; });
       });
+      var chart = byId[animation.dataset.marks];
+      if (!chart) return;
+      chart.data.datasets.forEach(function (set) { set.pointRadius = set.data.map(function (_, k) { return k === frame ? 6 : 0; }); });
+      chart.update("none");
     }
     function stop() { clearInterval(timer); timer = null; button.textContent = "Play"; }
     function start() {
@@ -40,10 +46,11 @@
     }
     slider.addEventListener("input", function () { stop(); show(+slider.value); });
     button.addEventListener("click", function () { if (timer) stop(); else start(); });
+    show(0);
     if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) start();
   }
-  document.querySelectorAll(".animation").forEach(play);
   if (window.Chart) draw(false);
+  document.querySelectorAll(".animation").forEach(play);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", function () { if (window.Chart) draw(false); });
   window.addEventListener("beforeprint", function () { if (window.Chart) draw(true); });
   window.addEventListener("afterprint", function () { if (window.Chart) draw(false); });

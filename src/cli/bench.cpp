@@ -1,4 +1,4 @@
-// heatproof bench: times of the forward pass and of an explanation.
+// heatproof bench: times of the forward pass and of an explanation, or of a metric.
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -17,6 +17,7 @@ namespace {
 struct BenchFlags {
   ModelFlags model;
   std::string recipe = "lrp_epsilon_plus";
+  std::string metric;
   std::int64_t repeats = 15;
   bool profile = false;
 };
@@ -59,15 +60,58 @@ void print_profile(const std::string& title, std::vector<StepTime> steps) {
   }
 }
 
+Tensor noise(Shape shape, std::uint64_t seed, std::int64_t batch) {
+  shape[0] = batch;
+  Tensor x = Tensor::empty(DType::f32, shape);
+  RandomStream random(seed, {"bench"});
+  for (float& v : x.data<float>()) v = static_cast<float>(random.normal());
+  return x;
+}
+
+/// Time of a metric of `images` random images with random attributions, once everything is compiled.
+void bench_metric(const GlobalFlags& global, const BenchFlags& f, const Session& session,
+                  std::int64_t images) {
+  using Clock = std::chrono::steady_clock;
+  const MetricSpec metric = parse_metric(f.metric);
+  const Tensor x = noise(session.network().input_shape(), global.seed, images);
+  const Tensor relevance = noise(session.network().input_shape(), global.seed + 1, images);
+  Evaluation e{.network = session.network(),
+               .inputs = x,
+               .targets = std::vector<std::int64_t>(static_cast<std::size_t>(images), 0),
+               .relevance = relevance,
+               .heatmap = pool_channels(relevance, Pool::sum),
+               .logits = session.network().predict(x),
+               .seed = global.seed};
+  for (std::int64_t i = 0; i < images; ++i) e.ids.push_back(static_cast<std::uint64_t>(i));
+  evaluate(metric, e);
+  std::vector<double> times;
+  for (std::int64_t i = 0; i < f.repeats; ++i) {
+    const auto begin = Clock::now();
+    evaluate(metric, e);
+    times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+  }
+  std::ranges::sort(times);
+  const double median = times[times.size() / 2];
+  if (global.json) {
+    print_json({{"metric_ms", median},
+                {"metric", metric.text},
+                {"images", images},
+                {"threads", threads()},
+                {"repeats", f.repeats}});
+    return;
+  }
+  fmt::print("{:9.2f} ms   {} of {} images; {} threads; median of {} runs\n", median, metric.text, images,
+             threads(), f.repeats);
+}
+
 void bench(const GlobalFlags& global, const BenchFlags& f) {
   const Session session(global, f.model);
   const std::int64_t batch = std::max<std::int64_t>(1, f.model.batch);
+  if (!f.metric.empty()) return bench_metric(global, f, session, batch);
   Explainer explainer(session.network(), {parse_recipe(f.recipe)}, session.explain_options(global.seed));
   Shape shape = session.network().input_shape();
   shape[0] = batch;
-  Tensor x = Tensor::empty(DType::f32, shape);
-  RandomStream random(global.seed, {"bench"});
-  for (float& v : x.data<float>()) v = static_cast<float>(random.normal());
+  const Tensor x = noise(shape, global.seed, batch);
   Builder g;
   g.output("logits", forward_view(g, session.network().graph(batch), g.input("x", {DType::f32, shape}),
                                   f.model.output_name)
@@ -108,6 +152,7 @@ void add_bench(CLI::App& app, GlobalFlags& global) {
   auto* command = app.add_subcommand("bench", "time of the forward pass and of an explanation, peak memory");
   add_model_flags(*command, f->model);
   command->add_option("--recipe", f->recipe, "what to explain with");
+  command->add_option("--metric", f->metric, "time this metric of --batch random images instead");
   command->add_option("--repeats", f->repeats, "runs to take the median of")->check(CLI::Range(1, 10000));
   command->add_flag("--profile", f->profile, "list the slowest steps");
   command->callback([f, &global] { bench(global, *f); });

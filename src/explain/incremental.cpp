@@ -100,7 +100,7 @@ void IncrementalProgram::load(std::int64_t slot, std::span<const float> x) {
     places.rows(r, r + 1).data<std::int64_t>()[0] = slot;
   }
   start_->run({inputs, places});
-  note(slot, x);
+  held_[static_cast<std::size_t>(slot)].assign(x.begin(), x.end());
 }
 
 void IncrementalProgram::copy(std::int64_t from, std::int64_t to) {
@@ -108,8 +108,8 @@ void IncrementalProgram::copy(std::int64_t from, std::int64_t to) {
   held_[static_cast<std::size_t>(to)] = held_[static_cast<std::size_t>(from)];
 }
 
-void IncrementalProgram::note(std::int64_t slot, std::span<const float> x) {
-  held_[static_cast<std::size_t>(slot)].assign(x.begin(), x.end());
+void IncrementalProgram::note(std::int64_t slot, std::vector<float>& x) {
+  held_[static_cast<std::size_t>(slot)].swap(x);
 }
 
 std::vector<Tensor> IncrementalProgram::inputs_of(std::span<const Change> changes) const {
@@ -140,10 +140,13 @@ std::vector<Place> differences(const Shape& input, const std::vector<std::int64_
                                std::span<const float> from, std::span<const float> x) {
   const Space s(input, patch);
   const auto pixels = static_cast<std::size_t>(s.pixels());
+  const auto width = static_cast<std::size_t>(s.map[2]);
   std::vector<std::uint8_t> differs(pixels, 0);
-  for (std::size_t offset = 0; offset < x.size(); offset += pixels) {
-    for (std::size_t p = 0; p < pixels; ++p)
-      differs[p] |= static_cast<std::uint8_t>(!(from[offset + p] == x[offset + p]));
+  // Most lines are the same, byte for byte.
+  for (std::size_t line = 0; line < x.size(); line += width) {
+    if (std::memcmp(&from[line], &x[line], width * sizeof(float)) == 0) continue;
+    for (std::size_t k = 0; k < width; ++k)
+      differs[line % pixels + k] |= static_cast<std::uint8_t>(!(from[line + k] == x[line + k]));
   }
   std::vector<Place> places;
   for (auto at = std::ranges::find(differs, 1); at != differs.end(); at = std::find(at, differs.end(), 1)) {

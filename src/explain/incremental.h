@@ -68,8 +68,8 @@ class IncrementalProgram {
   /// Times of the steps of an update.
   std::vector<StepTime> profile(std::span<const Change> changes);
 
-  /// Tells what a slot holds after its changes.
-  void note(std::int64_t slot, std::span<const float> x);
+  /// Tells what a slot holds after its changes; `x` gets what it held before.
+  void note(std::int64_t slot, std::vector<float>& x);
 
  private:
   /// The inputs of the update program.

@@ -73,7 +73,7 @@ class Walker {
     std::vector<IncrementalProgram::Change> changes;
     for (std::int64_t i = 0; i < n; ++i) {
       auto& own = places[static_cast<std::size_t>(i)];
-      const auto& x = inputs_[static_cast<std::size_t>(i)];
+      auto& x = inputs_[static_cast<std::size_t>(i)];
       if (own.empty() && step > 0) continue;  // the scores are still the same
       const WindowPlan& plan = program_.plan();
       if (static_cast<double>(own.size()) * plan.update > plan.whole + plan.update) {

@@ -167,9 +167,9 @@ Shape random_input(std::uint64_t seed) {
     case 0:
       return {1, 2, length(40, 90)};
     case 1:
-      return {1, 1, length(9, 14), length(9, 14), length(9, 14)};
+      return {1, 1, length(8, 12), length(8, 12), length(8, 12)};
     default:
-      return {1, 3, length(18, 44), length(18, 44)};
+      return {1, 3, length(18, 36), length(18, 36)};
   }
 }
 
@@ -298,10 +298,10 @@ TEST(IncrementalProgram, GivesWhatWholePassesGive) {
     Ints patch;
     for (std::size_t a = 2; a < input.size(); ++a)
       patch.push_back(static_cast<std::int64_t>(random.uniform(1, 6)));
-    for (const Updates mode : {Updates::persistent, Updates::transient}) {
-      check_updates(network, patch, mode, number, 6, 1e-5);
-      RC_ASSERT(!::testing::Test::HasFatalFailure());
-    }
+    const Updates mode = number % 2 == 0 ? Updates::persistent : Updates::transient;
+    RC_CLASSIFY(plan_windows(scores_graph(network, 1), patch).has_value(), "computed on windows");
+    check_updates(network, patch, mode, number, 4, 1e-5);
+    RC_ASSERT(!::testing::Test::HasFatalFailure());
   }));
 }
 

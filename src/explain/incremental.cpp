@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "engine/states.h"
 #include "graph/operator.h"
@@ -88,6 +89,13 @@ IncrementalProgram::IncrementalProgram(const Network& network, WindowPlan plan, 
   states_ = std::make_shared<States>(leading.states());
   update_ = std::make_unique<Workspace>(keeps ? leading : following, states_);
   start_ = std::make_unique<Workspace>(keeps ? following : leading, states_);
+  // Weights of dense layers are read once for all rows that wait.
+  finish_rows_ = std::min<std::int64_t>(16, 4 * size.rows);
+  Graph many = scores_graph(network, finish_rows_);
+  if (!same_structure(many, rows)) finish_rows_ = size.rows;
+  const Program rest = compile(finish_graph(finish_rows_ == size.rows ? rows : many, plan_));
+  for (const Port& port : rest.inputs()) boundary_.push_back(Tensor::zeros(port.type.dtype, port.type.shape));
+  finish_ = std::make_unique<Workspace>(rest);
 }
 
 void IncrementalProgram::load(std::int64_t slot, std::span<const float> x) {
@@ -126,13 +134,50 @@ std::vector<Tensor> IncrementalProgram::inputs_of(std::span<const Change> change
   return {windows, places};
 }
 
+void IncrementalProgram::push(std::span<const Change> changes, ScoreKind kind) {
+  if (kind != kind_) flush();
+  kind_ = kind;
+  const std::vector<Tensor> values = update_->run(inputs_of(changes));
+  for (std::size_t r = 0; r < changes.size(); ++r) {
+    if (!changes[r].use) continue;
+    const auto from = static_cast<std::int64_t>(r);
+    const auto to = static_cast<std::int64_t>(waiting_.size());
+    for (std::size_t k = 0; k < values.size(); ++k) {
+      const Tensor row = values[k].rows(from, from + 1);
+      std::memcpy(boundary_[k].rows(to, to + 1).raw(), row.raw(), row.bytes());
+    }
+    waiting_.push_back(changes[r].use);
+    if (to + 1 == finish_rows_) flush();
+  }
+}
+
+void IncrementalProgram::flush() {
+  if (waiting_.empty()) return;
+  const auto scores = finish_->run(boundary_).at(kind_ == ScoreKind::logit ? 0 : 1);
+  const auto row = static_cast<std::size_t>(scores.shape()[1]);
+  const auto uses = std::exchange(waiting_, {});
+  for (std::size_t i = 0; i < uses.size(); ++i) uses[i](scores.data<float>().subspan(i * row, row));
+}
+
 Tensor IncrementalProgram::update(std::span<const Change> changes, ScoreKind kind) {
-  return update_->run(inputs_of(changes)).at(kind == ScoreKind::logit ? 0 : 1);
+  std::vector<Change> asked(changes.begin(), changes.end());
+  std::vector<float> scores;
+  for (Change& c : asked)
+    c.use = [&](std::span<const float> s) { scores.insert(scores.end(), s.begin(), s.end()); };
+  flush();
+  push(asked, kind);
+  flush();
+  const auto rows = static_cast<std::int64_t>(changes.size());
+  const Shape shape{rows, static_cast<std::int64_t>(scores.size()) / rows};
+  return Tensor::of(shape, std::span<const float>(scores));
 }
 
 std::vector<StepTime> IncrementalProgram::profile(std::span<const Change> changes) {
   std::vector<StepTime> times;
+  std::vector<StepTime> rest;
   update_->run(inputs_of(changes), times);
+  finish_->run(boundary_, rest);
+  times.insert(times.end(), rest.begin(), rest.end());
   return times;
 }
 

@@ -59,10 +59,17 @@ class IncrementalProgram {
   struct Change {
     std::int64_t slot;
     Place place;
-    std::vector<float> window;  // [C, patch...]: what comes there
+    std::vector<float> window;                                    // [C, patch...]: what comes there
+    std::function<void(std::span<const float> scores)> use = {};  // empty: nobody asks
   };
-  /// Scores after the changes, row by row (at most size().rows). Persistent: all changes of a slot take
-  /// effect, and its rows see all of them. Transient: each row sees its own change only.
+  /// Makes changes, one per row (at most size().rows). Persistent: all changes of a slot take effect, and its
+  /// rows see all of them. Transient: each row sees its own change only. Scores follow once enough rows wait
+  /// for the rest of the network, or with `flush`.
+  void push(std::span<const Change> changes, ScoreKind kind);
+  void flush();
+  /// Forgets rows that wait, of a caller that gave up.
+  void discard() { waiting_.clear(); }
+  /// Both at once: the scores, row by row.
   Tensor update(std::span<const Change> changes, ScoreKind kind);
 
   /// Times of the steps of an update.
@@ -79,9 +86,12 @@ class IncrementalProgram {
   WindowPlan plan_;
   PlaceTable places_;
   std::shared_ptr<States> states_;
-  std::unique_ptr<Workspace> update_, start_;
+  std::unique_ptr<Workspace> update_, start_, finish_;
   Shape input_;
-  std::int64_t start_rows_ = 1;
+  std::int64_t start_rows_ = 1, finish_rows_ = 1;
+  std::vector<Tensor> boundary_;  // values of the rows that wait, [finish_rows_, ...]
+  std::vector<std::function<void(std::span<const float>)>> waiting_;
+  ScoreKind kind_ = ScoreKind::logit;
   std::vector<std::vector<float>> held_;
 };
 

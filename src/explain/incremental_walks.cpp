@@ -46,12 +46,9 @@ class Walker {
   void run(std::int64_t first, std::int64_t last, const std::function<void()>& after_step) {
     first_ = first;
     inputs_.resize(static_cast<std::size_t>(last - first));
-    scores_.assign(inputs_.size(), {});
     for (std::int64_t w = first; w < last; ++w) begin(w - first, walks_.base(w));
     for (std::int64_t step = 0; step < walks_.steps; ++step) {
       advance(step);
-      for (std::int64_t w = first; w < last; ++w)
-        walks_.use(w, step, scores_[static_cast<std::size_t>(w - first)]);
       after_step();
     }
   }
@@ -74,7 +71,6 @@ class Walker {
     for (std::int64_t i = 0; i < n; ++i) {
       auto& own = places[static_cast<std::size_t>(i)];
       auto& x = inputs_[static_cast<std::size_t>(i)];
-      if (own.empty() && step > 0) continue;  // the scores are still the same
       const WindowPlan& plan = program_.plan();
       if (static_cast<double>(own.size()) * plan.update > plan.whole + plan.update) {
         program_.load(i, x);
@@ -82,19 +78,16 @@ class Walker {
       }
       // Scores come from an update, even where nothing is left to change.
       if (own.empty()) own.emplace_back(plan.patch.size(), 0);
-      for (const auto& place : own) changes.push_back({i, place, window_of(input_, walks_.patch, x, place)});
+      for (const auto& place : own)
+        changes.push_back({i, place, window_of(input_, walks_.patch, x, place), {}});
+      changes.back().use = [this, walk = first_ + i, step](std::span<const float> s) {
+        walks_.use(walk, step, s);
+      };
       program_.note(i, x);
     }
     const auto rows = static_cast<std::size_t>(rows_);
-    for (std::size_t done = 0; done < changes.size(); done += rows) {
-      const auto part = std::span(changes).subspan(done, std::min(rows, changes.size() - done));
-      const Tensor scores = program_.update(part, kind_);
-      for (std::size_t r = 0; r < part.size(); ++r) {
-        const Tensor row = scores.rows(static_cast<std::int64_t>(r), static_cast<std::int64_t>(r) + 1);
-        scores_[static_cast<std::size_t>(part[r].slot)].assign(row.data<float>().begin(),
-                                                               row.data<float>().end());
-      }
-    }
+    for (std::size_t done = 0; done < changes.size(); done += rows)
+      program_.push(std::span(changes).subspan(done, std::min(rows, changes.size() - done)), kind_);
   }
 
   IncrementalProgram& program_;
@@ -102,7 +95,7 @@ class Walker {
   const Walks& walks_;
   ScoreKind kind_;
   std::int64_t rows_, first_ = 0, next_base_ = 0;
-  std::vector<std::vector<float>> inputs_, scores_;
+  std::vector<std::vector<float>> inputs_;
 };
 
 /// Windows that change in a typical step.
@@ -156,6 +149,7 @@ std::shared_ptr<IncrementalProgram> Network::incremental(
     known = incremental_.end() - 1;
   }
   std::rotate(known, known + 1, incremental_.end());
+  incremental_.back()->discard();
   return incremental_.back();
 }
 
@@ -183,6 +177,7 @@ void Network::walk(const Walks& walks, ScoreKind kind) const {
       if (options_.progress) options_.progress(done, walks.count * walks.steps);
     });
   }
+  program->flush();
 }
 
 void Network::edit_windows(const WindowEdits& edits, ScoreKind kind) const {
@@ -214,20 +209,22 @@ void Network::edit_windows(const WindowEdits& edits, ScoreKind kind) const {
       const auto base = edits.base(edits.image(done + i));
       // A base that must be computed could take the slot of another row.
       if (i > 0 && held_in(*program, base, 0) < 0) break;
-      changes.push_back({slot_of(*program, base, 0, next), {}, {}});
+      changes.push_back({slot_of(*program, base, 0, next), {}, {}, {}});
     }
     const auto n = static_cast<std::int64_t>(changes.size());
     try_parallel_for(n, [&](std::int64_t i) {
       changes[static_cast<std::size_t>(i)].place = edits.first(done + i);
       changes[static_cast<std::size_t>(i)].window = changed(done + i);
     });
-    const Tensor scores = program->update(changes, kind);
-    const auto row = static_cast<std::size_t>(classes_);
     for (std::int64_t i = 0; i < n; ++i)
-      edits.use(done + i, scores.data<float>().subspan(static_cast<std::size_t>(i) * row, row));
+      changes[static_cast<std::size_t>(i)].use = [&edits, edit = done + i](std::span<const float> s) {
+        edits.use(edit, s);
+      };
+    program->push(changes, kind);
     done += n;
     if (options_.progress) options_.progress(done, edits.count);
   }
+  program->flush();
 }
 
 }  // namespace heatproof

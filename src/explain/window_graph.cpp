@@ -26,6 +26,7 @@ class Emitter {
         slots_(slots),
         mode_(mode),
         kept_(network.nodes().size(), false),
+        constant_(constant_nodes(network)),
         users_(network.users()),
         values_(network.nodes().size()),
         maps_(network.nodes().size()) {
@@ -43,12 +44,11 @@ class Emitter {
     const Value input = g_.input("window", {DType::f32, window});
     places_ = g_.input("places", {DType::i64, {x[0], table_.width()}});
     for (NodeId id = 0; id < network_.size(); ++id) {
+      if (!plan_.windowed(id) && !constant_[static_cast<std::size_t>(id)]) continue;
       values_[static_cast<std::size_t>(id)] = id == network_.inputs()[0] ? input : node(id);
       if (plan_.windowed(id) && kept_[static_cast<std::size_t>(id)]) keep(id);
     }
-    for (const Output& output : network_.outputs())
-      g_.output(output.name,
-                plan_.windowed(output.id) ? whole(output.id) : values_[static_cast<std::size_t>(output.id)]);
+    for (NodeId id : boundary_nodes(network_, plan_)) g_.output(state_name(id), whole(id));
     return {g_.build(), std::move(table_)};
   }
 
@@ -177,10 +177,7 @@ class Emitter {
     if (n.op == &kConstant) return g_.constant(n.constant, n.name);
     std::vector<Value> inputs;
     if (!plan_.windowed(id)) {
-      for (NodeId i : n.inputs)
-        inputs.push_back(i == kNone          ? Value{}
-                         : plan_.windowed(i) ? whole(i)
-                                             : values_[static_cast<std::size_t>(i)]);
+      for (NodeId i : n.inputs) inputs.push_back(i == kNone ? Value{} : values_[static_cast<std::size_t>(i)]);
       return g_.add(*n.op, std::move(inputs), n.attributes, n.name);
     }
     const Windowed how = *windowed(network_, id);
@@ -203,7 +200,7 @@ class Emitter {
   const WindowPlan& plan_;
   std::int64_t slots_;
   Updates mode_;
-  std::vector<bool> kept_;
+  std::vector<bool> kept_, constant_;
   std::vector<std::vector<NodeId>> users_;
   std::vector<Value> values_, maps_;  // windows, or whole values; kept values as maps
   WindowView zeros_;
@@ -231,6 +228,46 @@ std::vector<NodeId> kept_nodes(const Graph& graph, const WindowPlan& plan) {
     if (kept[static_cast<std::size_t>(id)]) ids.push_back(id);
   }
   return ids;
+}
+
+std::vector<NodeId> boundary_nodes(const Graph& graph, const WindowPlan& plan) {
+  std::vector<bool> needed(graph.nodes().size(), false);
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    if (plan.windowed(id)) continue;
+    for (NodeId i : graph.node(id).inputs) {
+      if (i != kNone && plan.windowed(i)) needed[static_cast<std::size_t>(i)] = true;
+    }
+  }
+  for (const Output& output : graph.outputs()) {
+    if (plan.windowed(output.id)) needed[static_cast<std::size_t>(output.id)] = true;
+  }
+  std::vector<NodeId> ids;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    if (needed[static_cast<std::size_t>(id)]) ids.push_back(id);
+  }
+  return ids;
+}
+
+Graph finish_graph(const Graph& network, const WindowPlan& plan) {
+  Builder g;
+  std::vector<Value> values(network.nodes().size());
+  for (NodeId id : boundary_nodes(network, plan))
+    values[static_cast<std::size_t>(id)] = g.input(state_name(id), network.node(id).type);
+  for (NodeId id = 0; id < network.size(); ++id) {
+    const Node& n = network.node(id);
+    if (plan.windowed(id)) continue;
+    Value& value = values[static_cast<std::size_t>(id)];
+    if (n.op == &kConstant) {
+      value = g.constant(n.constant, n.name);
+      continue;
+    }
+    std::vector<Value> inputs;
+    for (NodeId i : n.inputs) inputs.push_back(i == kNone ? Value{} : values[static_cast<std::size_t>(i)]);
+    value = g.add(*n.op, std::move(inputs), n.attributes, n.name);
+  }
+  for (const Output& output : network.outputs())
+    g.output(output.name, values[static_cast<std::size_t>(output.id)]);
+  return g.build();
 }
 
 void PlaceTable::fill(std::int64_t slot, const std::vector<std::int64_t>& at, std::int64_t* row) const {

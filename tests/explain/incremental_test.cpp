@@ -222,7 +222,7 @@ void check_updates(const Network& network, const Ints& patch, Updates mode, std:
       for (float& v : window) v = static_cast<float>(random.normal());
       put_window(input, patch, window, place, x);
       if (mode == Updates::persistent) images[static_cast<std::size_t>(slot)] = x;
-      changes.push_back({slot, place, window_of(input, patch, x, place)});
+      changes.push_back({slot, place, window_of(input, patch, x, place), {}});
       rows.push_back(std::move(x));
     }
     if (mode == Updates::persistent) {

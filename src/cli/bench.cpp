@@ -1,4 +1,4 @@
-// heatproof bench: times of the forward pass and of explanations, and the memory that they take.
+// heatproof bench: times of the forward pass of explanations and of metrics, and the memory that they take.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/resource.h>
@@ -19,6 +19,7 @@ namespace {
 struct BenchFlags {
   ModelFlags model;
   std::vector<std::string> recipes;
+  std::string metric;
   std::int64_t repeats = 15;
   bool forward = false, separate = false, profile = false;
 };
@@ -157,10 +158,38 @@ nlohmann::json to_json(const Timed& forward, const std::vector<Recipe>& recipes,
   return json;
 }
 
+/// Time of a metric of `images` random images with random attributions, once everything is compiled.
+void bench_metric(const GlobalFlags& global, const BenchFlags& f, const Session& session,
+                  std::int64_t images) {
+  const MetricSpec metric = parse_metric(f.metric);
+  const Tensor x = noise(session, images, global.seed);
+  const Tensor relevance = noise(session, images, global.seed + 1);
+  Evaluation e{.network = session.network(),
+               .inputs = x,
+               .targets = std::vector<std::int64_t>(static_cast<std::size_t>(images), 0),
+               .relevance = relevance,
+               .heatmap = pool_channels(relevance, Pool::sum),
+               .logits = session.network().predict(x),
+               .seed = global.seed};
+  for (std::int64_t i = 0; i < images; ++i) e.ids.push_back(static_cast<std::uint64_t>(i));
+  const double median = median_ms(f.repeats, [&] { evaluate(metric, e); });
+  if (global.json) {
+    print_json({{"metric_ms", median},
+                {"metric", metric.text},
+                {"images", images},
+                {"threads", threads()},
+                {"repeats", f.repeats}});
+    return;
+  }
+  fmt::print("{:9.2f} ms   {} of {} images; {} threads; median of {} runs\n", median, metric.text, images,
+             threads(), f.repeats);
+}
+
 void bench(const GlobalFlags& global, const BenchFlags& f) {
   const std::vector<Recipe> recipes = recipes_of(f);
   const Session session(global, f.model);
   const std::int64_t batch = std::max<std::int64_t>(1, f.model.batch);
+  if (!f.metric.empty()) return bench_metric(global, f, session, batch);
   const Tensor x = noise(session, batch, global.seed);
   const Timed forward = measure_forward(session, x, f);
   Timed explain;
@@ -205,6 +234,7 @@ void add_bench(CLI::App& app, GlobalFlags& global) {
       "--recipe", f->recipes, "what to explain with (lrp_epsilon_plus); a grid, or repeated: all at once");
   command->add_flag("--forward", f->forward, "time the forward pass only")->excludes(recipe);
   command->add_flag("--separate", f->separate, "time every recipe on its own, too");
+  command->add_option("--metric", f->metric, "time this metric of --batch random images instead");
   command->add_option("--repeats", f->repeats, "runs to take the median of")->check(CLI::Range(1, 10000));
   command->add_flag("--profile", f->profile, "list the slowest steps");
   command->callback([f, &global] { bench(global, *f); });

@@ -49,8 +49,9 @@ std::size_t stored_bytes(const Node& node, Layout layout) {
 
 }  // namespace
 
-Lowering::Lowering(const Graph& graph)
+Lowering::Lowering(const Graph& graph, std::vector<StatePort> known_states)
     : graph_(graph),
+      known_states_(std::move(known_states)),
       engine_(shared_engine()),
       users_(graph.users()),
       is_output_(graph.nodes().size(), false),
@@ -61,7 +62,8 @@ Lowering::Lowering(const Graph& graph)
   for (NodeId id = 0; id < graph.size(); ++id) {
     const Node& n = graph.node(id);
     constant_[static_cast<std::size_t>(id)] =
-        n.op != &kInput && std::ranges::all_of(n.inputs, [&](NodeId i) { return i == kNone || constant(i); });
+        !is_variable_leaf(n) &&
+        std::ranges::all_of(n.inputs, [&](NodeId i) { return i == kNone || constant(i); });
   }
 }
 
@@ -98,6 +100,25 @@ void Lowering::alias(NodeId id, const Operand& of) {
   results_[static_cast<std::size_t>(id)] = {of.buffer, shape(id), Layout{}};
 }
 
+void Lowering::share(NodeId id, const Operand& of) { results_[static_cast<std::size_t>(id)] = of; }
+
+Operand Lowering::state(NodeId id, Layout wanted) {
+  Operand& operand = results_[static_cast<std::size_t>(id)];
+  if (operand.buffer >= 0) return operand;
+  StatePort port{node(id).attributes.text("name", ""), shape(id), wanted};
+  for (const StatePort& known : known_states_) {
+    if (known.name != port.name) continue;
+    if (known.shape != port.shape)
+      throw Error(
+          fmt::format("state '{}' is {}, not {}", port.name, to_string(known.shape), to_string(port.shape)));
+    port.layout = known.layout;
+  }
+  operand = {new_buffer(port.bytes()), port.shape, port.layout};
+  buffers_.back().state = static_cast<int>(states_.size());
+  states_.push_back(std::move(port));
+  return operand;
+}
+
 void Lowering::load_constant(NodeId id) {
   const Node& n = node(id);
   if (n.op == &kConstant && n.type.dtype != DType::boolean) {
@@ -124,6 +145,8 @@ Operand Lowering::operand(NodeId id) {
     const Node& n = node(id);
     if (n.op == &kConstant || n.op == &kFill) {
       load_constant(id);
+    } else if (n.op == &kState) {
+      return state(id, Layout{});
     } else if (is_elementwise(graph_, id)) {
       emit_elementwise(*this, id);
     } else {
@@ -230,11 +253,15 @@ void Lowering::run() {
     const Node& n = node(id);
     // Leaves and elementwise nodes wait until they are asked for, so that chains are emitted as one step.
     if (has_result(id) || fused_[static_cast<std::size_t>(id)] || n.op == &kConstant || n.op == &kFill ||
-        is_elementwise(graph_, id))
+        n.op == &kState || is_elementwise(graph_, id))
       continue;
     lower(id);
   }
-  for (const Output& output : graph_.outputs()) output_buffers_.push_back(plain(output.id).buffer);
+  for (const Output& output : graph_.outputs()) {
+    const BufferId buffer = operand(output.id).buffer;
+    const bool state = buffers_[static_cast<std::size_t>(buffer)].state >= 0;
+    output_buffers_.push_back(state ? buffer : plain(output.id).buffer);
+  }
 }
 
 }  // namespace heatproof

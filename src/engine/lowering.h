@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "engine/layout.h"
+#include "engine/states.h"
 #include "graph/graph.h"
 
 namespace heatproof {
@@ -69,12 +70,14 @@ struct Step {
 struct Buffer {
   std::size_t bytes = 0;
   std::shared_ptr<void> constant;  // the memory of constants, known at compile time
+  int state = -1;                  // of Lowering::states(): memory that outlives the run
 };
 
 /// What the compiler knows while it walks the graph.
 class Lowering {
  public:
-  explicit Lowering(const Graph& graph);
+  /// `known_states` have layouts already, from a program that shares them.
+  explicit Lowering(const Graph& graph, std::vector<StatePort> known_states = {});
 
   // The graph.
   const Node& node(NodeId id) const { return graph_.node(id); }
@@ -102,6 +105,10 @@ class Lowering {
   Operand result(NodeId id, Layout layout);
   /// The result of a node is the memory of another operand under the node's own shape (Reshape).
   void alias(NodeId id, const Operand& of);
+  /// The result of a node is the memory of an operand, in the operand's layout.
+  void share(NodeId id, const Operand& of);
+  /// The memory of a State, in the wanted layout unless it has one already.
+  Operand state(NodeId id, Layout wanted);
   /// A node that never gets a value of its own, since a step computes what follows it at once.
   void mark_fused(NodeId id) { fused_[static_cast<std::size_t>(id)] = true; }
   /// Working memory of a step; list it among the step's writes.
@@ -127,6 +134,7 @@ class Lowering {
   const Graph& graph() const { return graph_; }
   const std::vector<Buffer>& buffers() const { return buffers_; }
   const std::vector<Step>& steps() const { return steps_; }
+  const std::vector<StatePort>& states() const { return states_; }
   bool has_result(NodeId id) const { return results_[static_cast<std::size_t>(id)].buffer >= 0; }
   /// Whether the steps that compute a node, alone or with what follows it, have been emitted.
   bool is_lowered(NodeId id) const { return has_result(id) || fused_[static_cast<std::size_t>(id)]; }
@@ -142,6 +150,7 @@ class Lowering {
   Operand reorder(const Operand& from, Layout layout);
 
   const Graph& graph_;
+  std::vector<StatePort> known_states_, states_;
   dnnl::engine engine_;
   std::vector<std::vector<NodeId>> users_;
   std::vector<bool> is_output_, constant_, fused_;

@@ -46,8 +46,7 @@ class Planner {
       const int time = static_cast<int>(i) + 1;
       for (BufferId from : step.replaceable) {
         const BufferId old = root(from);
-        if (buffers_[static_cast<std::size_t>(from)].constant || life(old).last != time ||
-            old == root(step.replaced_by)) {
+        if (elsewhere(from) || life(old).last != time || old == root(step.replaced_by)) {
           continue;
         }
         if (bytes(old) != bytes(step.replaced_by) || life(step.replaced_by).first != time) continue;
@@ -62,8 +61,7 @@ class Planner {
   MemoryPlan place() {
     std::vector<BufferId> order;
     for (BufferId id = 0; id < static_cast<BufferId>(buffers_.size()); ++id) {
-      if (root(id) == id && life(id).first >= 0 && !buffers_[static_cast<std::size_t>(id)].constant)
-        order.push_back(id);
+      if (root(id) == id && life(id).first >= 0 && !elsewhere(id)) order.push_back(id);
     }
     std::ranges::stable_sort(order, [&](BufferId a, BufferId b) { return bytes(a) > bytes(b); });
     MemoryPlan plan;
@@ -85,6 +83,11 @@ class Planner {
   BufferId root(BufferId id) const {
     while (root_[static_cast<std::size_t>(id)] != id) id = root_[static_cast<std::size_t>(id)];
     return id;
+  }
+  /// Constants and states have memory of their own.
+  bool elsewhere(BufferId id) const {
+    const Buffer& buffer = buffers_[static_cast<std::size_t>(id)];
+    return buffer.constant != nullptr || buffer.state >= 0;
   }
   Lifetime& life(BufferId id) { return lifetimes_[static_cast<std::size_t>(id)]; }
   std::int64_t bytes(BufferId id) const {

@@ -8,7 +8,7 @@
 namespace heatproof {
 
 struct MemoryPlan {
-  std::vector<std::int64_t> offsets;  // per buffer, in bytes; -1 for constants and buffers that nobody uses
+  std::vector<std::int64_t> offsets;  // per buffer, in bytes; -1 for constants, states and what nobody uses
   std::size_t arena_bytes = 0;
 };
 

@@ -9,6 +9,7 @@
 
 #include "engine/lowering.h"
 #include "engine/memory_plan.h"
+#include "engine/states.h"
 #include "graph/operator.h"
 #include "heatproof/error.h"
 
@@ -19,6 +20,7 @@ struct ProgramImage {
   std::vector<Buffer> buffers;
   std::vector<Step> steps;
   std::vector<BufferId> input_buffers, output_buffers;
+  std::vector<StatePort> states;
   MemoryPlan plan;
   std::size_t constant_bytes = 0;
   dnnl::engine engine;
@@ -29,6 +31,7 @@ const std::vector<Port>& Program::outputs() const { return image_->outputs; }
 std::size_t Program::arena_bytes() const { return image_->plan.arena_bytes; }
 std::size_t Program::constant_bytes() const { return image_->constant_bytes; }
 std::size_t Program::steps() const { return image_->steps.size(); }
+const std::vector<StatePort>& Program::states() const { return image_->states; }
 
 namespace {
 
@@ -49,17 +52,24 @@ void drop_unused_constants(ProgramImage& image) {
 
 }  // namespace
 
-Program compile(const Graph& graph) {
-  Lowering lowering(graph);
+Program compile(const Graph& graph) { return compile(graph, {}); }
+
+Program compile(const Graph& graph, const std::vector<StatePort>& known_states) {
+  Lowering lowering(graph, known_states);
   lowering.run();
   auto image = std::make_shared<ProgramImage>();
   for (NodeId id : graph.inputs()) image->inputs.push_back({graph.node(id).name, graph.node(id).type});
-  for (const Output& output : graph.outputs())
+  for (std::size_t i = 0; i < graph.outputs().size(); ++i) {
+    const Output& output = graph.outputs()[i];
+    const BufferId buffer = lowering.output_buffers()[i];
+    if (lowering.buffers()[static_cast<std::size_t>(buffer)].state >= 0) continue;  // stays where it is
     image->outputs.push_back({output.name, graph.node(output.id).type});
+    image->output_buffers.push_back(buffer);
+  }
   image->buffers = lowering.buffers();
   image->steps = lowering.steps();
   image->input_buffers = lowering.input_buffers();
-  image->output_buffers = lowering.output_buffers();
+  image->states = lowering.states();
   image->engine = lowering.engine();
   drop_unused_constants(*image);
   image->plan = plan_memory(image->buffers, image->steps, image->input_buffers, image->output_buffers);
@@ -67,7 +77,10 @@ Program compile(const Graph& graph) {
 }
 
 struct Workspace::State : Binding {
-  explicit State(Program p) : program(std::move(p)), queue(program.image().engine) {
+  State(Program p, std::shared_ptr<States> kept)
+      : program(std::move(p)), states(std::move(kept)), queue(program.image().engine) {
+    if (!states) states = std::make_shared<States>(program.states());
+    for (const StatePort& port : program.states()) state_memory.push_back(states->memory(port));
     const std::size_t bytes = std::max<std::size_t>((program.arena_bytes() + 63) / 64 * 64, 64);
     arena.reset(static_cast<char*>(std::aligned_alloc(64, bytes)));
     if (!arena) {
@@ -83,6 +96,7 @@ struct Workspace::State : Binding {
     const auto i = static_cast<std::size_t>(id);
     const Buffer& buffer = program.image().buffers[i];
     if (buffer.constant) return buffer.constant.get();
+    if (buffer.state >= 0) return state_memory[static_cast<std::size_t>(buffer.state)];
     return arena.get() + program.image().plan.offsets[i];
   }
   dnnl::stream stream() const override { return queue; }
@@ -133,12 +147,16 @@ struct Workspace::State : Binding {
     void operator()(void* p) const { std::free(p); }
   };
   Program program;
+  std::shared_ptr<States> states;
+  std::vector<float*> state_memory;
   mutable dnnl::stream queue;
   std::unique_ptr<char, Free> arena;
   std::vector<Action> actions;
 };
 
-Workspace::Workspace(Program program) : state_(std::make_unique<State>(std::move(program))) {}
+Workspace::Workspace(Program program) : Workspace(std::move(program), nullptr) {}
+Workspace::Workspace(Program program, std::shared_ptr<States> states)
+    : state_(std::make_unique<State>(std::move(program), std::move(states))) {}
 Workspace::~Workspace() = default;
 Workspace::Workspace(Workspace&&) noexcept = default;
 Workspace& Workspace::operator=(Workspace&&) noexcept = default;

@@ -18,6 +18,8 @@ namespace heatproof {
 /// Version of the oneDNN that runs.
 std::string dnnl_version_text();
 
+class States;
+struct StatePort;
 struct ProgramImage;  // steps, constants and the memory plan
 
 struct Port {
@@ -37,14 +39,19 @@ class Program {
   std::size_t arena_bytes() const;
   std::size_t constant_bytes() const;
   std::size_t steps() const;
+  /// Values that outlive a run.
+  const std::vector<StatePort>& states() const;
   const ProgramImage& image() const { return *image_; }
 
  private:
   std::shared_ptr<const ProgramImage> image_;
 };
 
-/// Plans and packs. Throws UnsupportedError for operators that cannot be computed.
+/// Plans and packs. Outputs that are states stay where they are; runs do not return them. Throws
+/// UnsupportedError for operators that cannot be computed.
 Program compile(const Graph& graph);
+/// The same, with states that a program which shares them has laid out already.
+Program compile(const Graph& graph, const std::vector<StatePort>& known_states);
 
 struct StepTime {
   std::string name;
@@ -56,6 +63,9 @@ struct StepTime {
 class Workspace {
  public:
   explicit Workspace(Program program);
+  /// For programs with states, whose memory several workspaces may share (run one at a time). Throws Error
+  /// when `states` lacks one, or has it in another layout.
+  Workspace(Program program, std::shared_ptr<States> states);
   ~Workspace();
   Workspace(Workspace&&) noexcept;
   Workspace& operator=(Workspace&&) noexcept;

@@ -5,7 +5,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "engine/program.h"
 #include "graph/builder.h"
@@ -22,6 +24,32 @@ struct NetworkOptions {
   OnProgress progress = {};                   // of predictions of many inputs
   bool as_written = false;                    // the graph is not canonicalized
 };
+
+/// Inputs that change little from one step to the next, each walk from a base of its own.
+struct Walks {
+  std::int64_t count = 0, steps = 0;
+  std::vector<std::int64_t> patch;  // size of what changes in a step, along the spatial axes
+  std::function<std::span<const float>(std::int64_t walk)> base;
+  /// Writes the input of a step; several at a time, from several threads; `x` may hold anything.
+  std::function<void(std::int64_t walk, std::int64_t step, std::span<float> x)> fill;
+  std::function<void(std::int64_t walk, std::int64_t step, std::span<const float> scores)> use;
+};
+
+/// Inputs that differ from one of a few bases in a window (occlusion).
+struct WindowEdits {
+  std::int64_t count = 0;
+  std::vector<std::int64_t> patch;                       // size of the window, along the spatial axes
+  std::function<std::int64_t(std::int64_t edit)> image;  // which base
+  std::function<std::span<const float>(std::int64_t image)> base;
+  /// First position of the window along each axis; the window lies inside of the input.
+  std::function<std::vector<std::int64_t>(std::int64_t edit)> first;
+  /// Changes the window [channels, patch...], which holds the base's values; several at a time, from several
+  /// threads.
+  std::function<void(std::int64_t edit, std::span<float> window)> change;
+  std::function<void(std::int64_t edit, std::span<const float> scores)> use;
+};
+
+class IncrementalProgram;  // incremental.h
 
 /// What a prediction is measured as.
 enum class ScoreKind { logit, probability };
@@ -60,8 +88,19 @@ class Network {
               const std::function<void(std::int64_t, std::span<float>)>& fill,
               const std::function<void(std::int64_t, std::span<const float>)>& use) const;
 
+  /// Scores of every step of every walk: what `stream` would give (to rounding), computing only what changes
+  /// from step to step where that is cheaper (incremental.cpp).
+  void walk(const Walks& walks, ScoreKind kind) const;
+  /// The same for inputs that differ from a base in one window each.
+  void edit_windows(const WindowEdits& edits, ScoreKind kind) const;
+
  private:
   Workspace& workspace(std::int64_t batch, ScoreKind kind) const;
+  /// A program for windows of this size, for as many as `wanted` rows; nullptr where nothing is gained.
+  /// `worthwhile` is asked with the share of the work that an update takes.
+  std::shared_ptr<IncrementalProgram> incremental(const std::vector<std::int64_t>& patch, std::int64_t wanted,
+                                                  bool persistent,
+                                                  const std::function<bool(double)>& worthwhile) const;
 
   std::function<Graph(std::int64_t)> specialize_;
   NetworkOptions options_;
@@ -70,6 +109,7 @@ class Network {
   std::int64_t batch_ = 1;
   mutable std::map<std::int64_t, Graph> graphs_;
   mutable std::map<std::pair<std::int64_t, int>, Workspace> workspaces_;
+  mutable std::vector<std::shared_ptr<IncrementalProgram>> incremental_;  // used last comes last
 };
 
 /// Index of the largest value of each row.

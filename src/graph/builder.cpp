@@ -68,6 +68,10 @@ const Operator kFill = {.name = "Fill", .infer = [](const NodeView& v) {
                           return Type{DType::f32, Shape(v.node.attributes.integers("shape"))};
                         }};
 
+const Operator kState = {.name = "State", .infer = [](const NodeView& v) {
+                           return Type{DType::f32, Shape(v.node.attributes.integers("shape"))};
+                         }};
+
 const Type& NodeView::input(std::size_t i) const {
   if (!has(i)) throw Error(fmt::format("input {} is missing", i));
   return inputs[i]->type;
@@ -123,6 +127,13 @@ Value Builder::fill(Shape shape, float value) {
   return add(kFill, {}, std::move(attributes));
 }
 
+Value Builder::state(const std::string& name, const Shape& shape) {
+  Attributes attributes;
+  attributes.set("name", name);
+  attributes.set("shape", std::vector<std::int64_t>(shape.begin(), shape.end()));
+  return add(kState, {}, std::move(attributes), name);
+}
+
 Value Builder::integers(const std::vector<std::int64_t>& values) {
   return constant(
       Tensor::of({static_cast<std::int64_t>(values.size())}, std::span<const std::int64_t>(values)));
@@ -167,9 +178,9 @@ Value Builder::add(const Operator& op, std::vector<Value> inputs, Attributes att
 }
 
 Value Builder::append(Node node) {
-  const bool constant = node.op != &kInput && std::ranges::all_of(node.inputs, [&](NodeId input) {
-                          return input == kNone || constant_[static_cast<std::size_t>(input)];
-                        });
+  const bool constant = !is_variable_leaf(node) && std::ranges::all_of(node.inputs, [&](NodeId input) {
+    return input == kNone || constant_[static_cast<std::size_t>(input)];
+  });
   nodes_.push_back(std::move(node));
   constant_.push_back(constant);
   return {this, size() - 1};

@@ -57,6 +57,8 @@ class Builder {
   /// A constant of `shape` whose elements are all `value`, without storage.
   Value fill(Shape shape, float value);
   Value integers(const std::vector<std::int64_t>& values);
+  /// A value that outlives the run; equal names are the same value.
+  Value state(const std::string& name, const Shape& shape);
   /// The result of an operator: simplified, folded, or an equal node that is already there. Inputs may be
   /// invalid Values (absent). Throws Error or UnsupportedError with the operator's name when the inputs do
   /// not fit.

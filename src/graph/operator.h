@@ -55,6 +55,23 @@ struct Traits {
   Elementwise elementwise;
 };
 
+/// What positions of an input a result sees along one spatial axis: o·stride − begin up to
+/// o·stride − begin + extent − 1.
+struct Reach {
+  std::int64_t stride = 1, extent = 1, begin = 0;
+};
+
+/// How a node is computed on windows of its inputs alone, for results that lie in a window.
+struct Windowed {
+  std::vector<Reach> axes = {};  // of axis 2 and those after it; empty: every position sees only itself
+  float outside = 0;             // stands at positions outside of the input
+  /// Of the node on windows: without padding, and without strides along axes whose extent is 1, since only
+  /// the positions that are seen are handed over there.
+  Attributes attributes = {};
+  bool copies = false;  // what the node sees is its result (Pad, Slice)
+  Tensor scale = {};    // [1, 1, ...]: what the results are multiplied by, where that hangs on the position
+};
+
 struct Operator {
   std::string_view name;
   /// Type of the result. Throws Error ("kernel 3x3 is larger than its padded input 2x2") when the inputs do
@@ -76,6 +93,9 @@ struct Operator {
   /// the rest).
   Tensor (*fold)(const NodeView&) = nullptr;
   Sign (*sign)(const NodeView&) = nullptr;
+  /// How windows of the result follow from windows of the inputs; nullopt (or no hook) where a result needs
+  /// everything. Elementwise operators need no hook.
+  std::optional<Windowed> (*windowed)(const NodeView&) = nullptr;
   /// Emits the steps that compute a node. Not needed for elementwise operators.
   void (*lower)(Lowering&, NodeId) = nullptr;
   Traits traits = {};
@@ -86,5 +106,11 @@ struct Operator {
 extern const Operator kInput;
 extern const Operator kConstant;
 extern const Operator kFill;
+/// A value that outlives the run (attributes name, shape): what the last run left there. Only ScatterWindow
+/// changes it.
+extern const Operator kState;
+
+/// Leaves whose value is not known at compile time.
+inline bool is_variable_leaf(const Node& node) { return node.op == &kInput || node.op == &kState; }
 
 }  // namespace heatproof

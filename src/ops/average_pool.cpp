@@ -73,6 +73,24 @@ Value global(Value node, const std::vector<bool>&) {
                             node.node().name);
 }
 
+/// Where padding does not count, averages at the edge have smaller divisors.
+std::optional<Windowed> windowed(const NodeView& v) {
+  Windowed w = pool_windows(v, 0);
+  const PoolGeometry g = pool_geometry(v.node.attributes, v.shape(0));
+  const auto most = static_cast<float>(g.kernel[0] * g.kernel[1] * g.kernel[2]);
+  Shape map = v.node.type.shape;
+  map[0] = map[1] = 1;
+  Tensor scale = Tensor::empty(DType::f32, map);
+  bool differs = false;
+  for_outputs(g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) {
+    const auto divisor = static_cast<float>(g.divisor(at));
+    scale.data<float>()[static_cast<std::size_t>(pixel)] = most / divisor;
+    differs |= divisor != most;
+  });
+  if (differs) w.scale = scale;
+  return w;
+}
+
 Shape input_shape(const Attributes& a) { return Shape(a.integers("input_shape")); }
 
 }  // namespace
@@ -92,6 +110,7 @@ const Operator kAveragePool = {
         },
     .canonicalize = global,
     .sign = keep_sign,
+    .windowed = windowed,
     .lower =
         [](Lowering& l, NodeId id) {
           const Operand x = l.operand(l.input(id, 0));

@@ -116,6 +116,7 @@ const Operator kBatchNormalization = {
         },
     .linear = linear,
     .canonicalize = fold,
+    .windowed = [](const NodeView&) { return std::optional(Windowed{}); },
     .lower = lower,
     .traits = {.kind = Kind::normalization},
 };

@@ -116,6 +116,10 @@ const Operator kConcat = {
                    const NodeView& v) { return v.inputs.size() == 1 ? input_of(g, v, 0) : Value{}; },
     .fold = fold,
     .sign = sign,
+    .windowed = [](const NodeView& v) -> std::optional<Windowed> {
+      if (axis_of(v.node.attributes) != 1) return std::nullopt;
+      return Windowed{.attributes = v.node.attributes};
+    },
     .lower = lower,
     .traits = {.selects = true},
 };

@@ -52,6 +52,19 @@ std::optional<Linear> conv_linear(Value node) {
   };
 }
 
+std::optional<Windowed> windowed(const NodeView& v) {
+  const ConvGeometry g = conv_geometry(v.node.attributes, v.shape(1));
+  Windowed w{.attributes = v.node.attributes};
+  w.attributes.erase("pads");
+  std::vector<std::int64_t> strides = g.strides;
+  for (std::size_t i = 0; i < g.kernel.size(); ++i) {
+    w.axes.push_back({g.strides[i], g.dilations[i] * (g.kernel[i] - 1) + 1, g.pads_begin[i]});
+    if (w.axes[i].extent == 1) strides[i] = 1;
+  }
+  w.attributes.set("strides", strides);
+  return w;
+}
+
 /// What follows a convolution and can be computed while its result is still in registers.
 struct Fusion {
   NodeId result;            // the node whose value the primitive computes
@@ -203,6 +216,7 @@ const Operator kConv = {
     .linear = conv_linear,
     .simplify = simplify,
     .sign = sign,
+    .windowed = windowed,
     .lower = lower_conv,
     .traits = {.kind = Kind::convolution},
 };

@@ -175,6 +175,7 @@ const Operator kMaxPool = {
           return std::vector{g.builder().add(kMaxPoolGradient, {n.input(0), g}, n.attributes())};
         },
     .sign = keep_sign,
+    .windowed = [](const NodeView& v) -> std::optional<Windowed> { return pool_windows(v, kLowest); },
     .lower =
         [](Lowering& l, NodeId id) {
           const Operand x = l.operand(l.input(id, 0));

@@ -57,6 +57,11 @@ extern const Operator kReshape, kTranspose, kExpand, kConcat, kSlice, kUnslice;
 extern const Operator kPad;
 // gather.cpp: Gather(x, constant indices i64; axis).
 extern const Operator kGather;
+// window.cpp: GatherWindow(x [S, C, ...], places i64 [R, P]; at, size, steps?, outside?) : [R, C, size...].
+// Row r of places: slot along axis 0 (ignored when S = 1), and from column `at` the first position along each
+// spatial axis; positions outside of x read as `outside`. ScatterWindow(x, windows [R, C, ...], places; at,
+// own?): x with the windows put in (own = 1: window r into slot r); into a State in place, for good.
+extern const Operator kGatherWindow, kScatterWindow;
 
 /// Every operator, by name; nullptr where there is none.
 const Operator* find_operator(std::string_view name);

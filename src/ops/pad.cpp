@@ -55,6 +55,14 @@ void lower(Lowering& l, NodeId id) {
           }});
 }
 
+std::optional<Windowed> windowed(const NodeView& v) {
+  const auto starts = begins(v.node.attributes);
+  if (v.node.type.shape[0] != v.shape(0)[0] || v.node.type.shape[1] != v.shape(0)[1]) return std::nullopt;
+  Windowed w{.outside = static_cast<float>(v.node.attributes.number("value", 0)), .copies = true};
+  for (std::size_t i = 2; i < starts.size(); ++i) w.axes.push_back({1, 1, starts[i]});
+  return w;
+}
+
 /// Zero padding before a convolution is the convolution's own padding.
 Value no_pads(Builder& g, const NodeView& v) {
   return v.node.type.shape == v.shape(0) ? input_of(g, v, 0) : Value{};
@@ -75,6 +83,7 @@ const Operator kPad = {
                      ? x
                      : Sign::any;
         },
+    .windowed = windowed,
     .lower = lower,
 };
 

@@ -75,6 +75,20 @@ Shape pool_shape(const PoolGeometry& g, const Shape& x) {
   return y;
 }
 
+Windowed pool_windows(const NodeView& v, float outside) {
+  const PoolGeometry g = pool_geometry(v.node.attributes, v.shape(0));
+  Windowed w{.outside = outside, .attributes = v.node.attributes};
+  std::vector<std::int64_t> strides;
+  for (std::size_t i = 5 - v.shape(0).size(); i < 3; ++i) {
+    w.axes.push_back({g.stride[i], g.dilation[i] * (g.kernel[i] - 1) + 1, g.begin[i]});
+    strides.push_back(w.axes.back().extent == 1 ? 1 : g.stride[i]);
+  }
+  w.attributes.erase("pads");
+  w.attributes.erase("output_shape");
+  w.attributes.set("strides", strides);
+  return w;
+}
+
 Planes planes_of(const Shape& shape, Layout layout) {
   if (layout.channels_last) return {shape[0], shape[1]};
   return {shape[0] * ((shape[1] + layout.block - 1) / layout.block), layout.block};

@@ -24,6 +24,8 @@ struct PoolGeometry {
 /// when they do not fit the input's shape ("kernel 3x3 is larger than its padded input 2x2").
 PoolGeometry pool_geometry(const Attributes& attributes, const Shape& x);
 Shape pool_shape(const PoolGeometry& g, const Shape& x);
+/// Pooling of windows, padded by `outside`.
+Windowed pool_windows(const NodeView& v, float outside);
 
 /// Positions [first, last) of a window along one axis that lie in the input, for an output position.
 struct Taps {

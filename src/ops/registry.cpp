@@ -75,6 +75,9 @@ constexpr std::array kOperators = {
     &kUnslice,
     &kPad,
     &kGather,
+    &kState,
+    &kGatherWindow,
+    &kScatterWindow,
 };
 
 }  // namespace

@@ -43,6 +43,14 @@ Type infer_unslice(const NodeView& v) {
   return {v.input(0).dtype, shape};
 }
 
+std::optional<Windowed> windowed_slice(const NodeView& v) {
+  const Range r = range_of(v.node.attributes);
+  if (v.node.type.shape[0] != v.shape(0)[0] || v.node.type.shape[1] != v.shape(0)[1]) return std::nullopt;
+  Windowed w{.copies = true};
+  for (std::size_t i = 2; i < r.starts.size(); ++i) w.axes.push_back({r.steps[i], 1, -r.starts[i]});
+  return w;
+}
+
 /// Copies between the whole (strides of `whole`) and the part.
 StridedCopy copy_of(const Shape& whole, const Shape& part, const Range& r, bool to_part) {
   StridedCopy copy;
@@ -84,6 +92,7 @@ const Operator kSlice = {
                              copy_of(t.shape(), v.node.type.shape, range_of(v.node.attributes), true));
         },
     .sign = keep_sign,
+    .windowed = windowed_slice,
     .lower =
         [](Lowering& l, NodeId id) {
           const Operand x = l.plain(l.input(id, 0));

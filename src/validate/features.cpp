@@ -200,6 +200,30 @@ std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64
   return result;
 }
 
+std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64_t walks, std::int64_t steps,
+                                                 const std::vector<std::int64_t>& patch,
+                                                 const std::string& kind, const Edit& edit) {
+  std::vector<std::vector<double>> result(static_cast<std::size_t>(e.size()),
+                                          std::vector<double>(static_cast<std::size_t>(walks * steps)));
+  e.network.walk({.count = e.size() * walks,
+                  .steps = steps,
+                  .patch = patch,
+                  .base = [&](std::int64_t walk) { return row_of(e.inputs, walk / walks); },
+                  .fill =
+                      [&](std::int64_t walk, std::int64_t step, std::span<float> x) {
+                        std::ranges::copy(row_of(e.inputs, walk / walks), x.begin());
+                        edit(walk / walks, walk % walks * steps + step, x);
+                      },
+                  .use =
+                      [&](std::int64_t walk, std::int64_t step, std::span<const float> scores) {
+                        const auto i = static_cast<std::size_t>(walk / walks);
+                        result[i][static_cast<std::size_t>(walk % walks * steps + step)] =
+                            watched(scores, e.targets[i], kind);
+                      }},
+                 kind == "probability" ? ScoreKind::probability : ScoreKind::logit);
+  return result;
+}
+
 std::vector<double> scores_of_inputs(const Evaluation& e, const std::string& kind) {
   std::vector<double> scores;
   for (const auto& row : scores_of_edits(e, 1, kind, [](std::int64_t, std::int64_t, std::span<float>) {}))

@@ -63,6 +63,12 @@ double watched(std::span<const float> scores, std::int64_t target, const std::st
 using Edit = std::function<void(std::int64_t sample, std::int64_t copy, std::span<float> x)>;
 std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64_t copies,
                                                  const std::string& kind, const Edit& edit);
+/// The same where the copies are steps of walks along which only patches of size `patch` (along the spatial
+/// axes) change from one step to the next: copy = walk · steps + step. Computed incrementally where that is
+/// cheaper.
+std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64_t walks, std::int64_t steps,
+                                                 const std::vector<std::int64_t>& patch,
+                                                 const std::string& kind, const Edit& edit);
 /// Scores of the inputs as they are.
 std::vector<double> scores_of_inputs(const Evaluation& e, const std::string& kind);
 

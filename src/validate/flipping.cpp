@@ -104,7 +104,10 @@ void measure(const Evaluation& e, const Grid& g, const std::vector<std::int64_t>
     }
     imputers[i](x, pixels);
   };
-  const auto scores = scores_of_edits(e, static_cast<std::int64_t>(per_image * steps), kind, edit);
+  const bool image = e.inputs.shape().rank() == 4;
+  const auto scores = scores_of_walks(
+      e, static_cast<std::int64_t>(per_image), static_cast<std::int64_t>(steps),
+      image ? std::vector{g.patch_height, g.patch_width} : std::vector<std::int64_t>{}, kind, edit);
   for (std::size_t w = 0; w < walks.size(); ++w) {
     const auto begin = scores[w / per_image].begin() + static_cast<std::ptrdiff_t>(w % per_image * steps);
     walks[w].scores.assign(begin, begin + static_cast<std::ptrdiff_t>(steps));

@@ -24,8 +24,8 @@ Scores as_quantus(const Evaluation& e, const Parameters& p) {
                                         in_steps(orders[static_cast<std::size_t>(i)], step)));
   const auto steps = static_cast<std::int64_t>((n + step - 1) / step);
   Scores s;
-  s.curves["morf"] =
-      scores_of_edits(e, steps, p.text("score"), [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+  s.curves["morf"] = scores_of_walks(
+      e, 1, steps, {1, 1}, p.text("score"), [&](std::int64_t i, std::int64_t k, std::span<float> x) {
         const auto& order = orders[static_cast<std::size_t>(i)];
         for (std::size_t f = 0; f < std::min(n, (static_cast<std::size_t>(k) + 1) * step); ++f)
           x[order[f]] = fillers[static_cast<std::size_t>(i)][order[f]];

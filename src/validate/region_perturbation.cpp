@@ -26,6 +26,11 @@ struct Patches {
     left = (cols * side - width) / 2;
   }
   std::int64_t count() const { return rows * cols; }
+  /// Along the spatial axes of an input; empty where it has none.
+  std::vector<std::int64_t> size(const Shape& x) const {
+    if (x.rank() == 4) return {std::min(side, height), std::min(side, width)};
+    return x.rank() == 3 ? std::vector{std::min(side, width)} : std::vector<std::int64_t>{};
+  }
 
   template <typename F>
   void for_features(std::int64_t patch, F f) const {
@@ -119,12 +124,13 @@ std::vector<std::vector<double>> walk(const Evaluation& e, const Patches& g, con
   std::vector<std::vector<float>> baselines;
   for (std::int64_t i = 0; i < e.size(); ++i)
     baselines.push_back(filler_of(e, i, g, p.text("perturb_baseline"), orders[static_cast<std::size_t>(i)]));
-  return scores_of_edits(e, steps, p.text("score"), [&](std::int64_t i, std::int64_t k, std::span<float> x) {
-    const auto at = static_cast<std::size_t>(i);
-    for (std::int64_t s = 0; s <= k; ++s)
-      g.for_features(orders[at][static_cast<std::size_t>(s)],
-                     [&](std::size_t f) { x[f] = baselines[at][f]; });
-  });
+  return scores_of_walks(e, 1, steps, g.size(e.inputs.shape()), p.text("score"),
+                         [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+                           const auto at = static_cast<std::size_t>(i);
+                           for (std::int64_t s = 0; s <= k; ++s)
+                             g.for_features(orders[at][static_cast<std::size_t>(s)],
+                                            [&](std::size_t f) { x[f] = baselines[at][f]; });
+                         });
 }
 
 Scores region_perturbation(const Evaluation& e, const Parameters& p) {

@@ -68,10 +68,10 @@ struct Contributions {
 inline Value excitation(const Linear& layer, Value b) {
   return Contributions{layer, positive(layer.w), negative(layer.w)}.sum(positive_or_none(b));
 }
-/// Σ a⁺w⁻ + a⁻w⁺ + b⁻: everything that inhibits. Where the layer is active (z > 0) it is z less what excites,
-/// which costs no pass of its own.
+/// Σ a⁺w⁻ + a⁻w⁺ + b⁻: everything that inhibits. Where z is at hand it is z less what excites, which costs no
+/// pass of its own.
 inline Value inhibition(const Linear& layer, Value b, const Options& o) {
-  if (layer.active && preactivation_is_free(layer, o)) return negative(layer.output - excitation(layer, b));
+  if (preactivation_is_free(layer, o)) return negative(layer.output - excitation(layer, b));
   return Contributions{layer, negative(layer.w), positive(layer.w)}.sum(negative_or_none(b));
 }
 

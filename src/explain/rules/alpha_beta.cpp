@@ -14,7 +14,7 @@ Operands alpha_beta(const Linear& layer, Value R, double alpha, double beta, con
   stabilizer_share(z_plus, s_plus * alpha, o);
   if (b) absorb(layer, positive(b) * alpha, s_plus, o);
   if (beta == 0) return exciting.share(alpha == 1 ? s_plus : s_plus * alpha);
-  const Value z_minus = inhibition(layer, b, o);
+  const Value z_minus = inhibition(layer, b);
   const Value s_minus = R / stabilize(z_minus, o.epsilon);
   stabilizer_share(z_minus, s_minus * -beta, o);
   if (b) absorb(layer, negative(b) * -beta, s_minus, o);

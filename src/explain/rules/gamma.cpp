@@ -22,7 +22,8 @@ Operands gamma(const Linear& layer, Value R, double gamma, const Options& o) {
   stabilizer_share(z_up, s_up, o);
   absorb(layer, b_up, s_up, o);
   if (z.sign() == Sign::non_negative) return raising.share(s_up);
-  const Value z_down = shared ? z + gamma * inhibition(layer, b, o) : lowering.sum(b_down);
+  // Where z < 0 inhibition is z less excitation, without cancellation: no pass of its own.
+  const Value z_down = shared ? z + gamma * (z - excitation(layer, b)) : lowering.sum(b_down);
   const Value s_down = step(-z) * R / stabilize(z_down, o.epsilon);
   stabilizer_share(z_down, s_down, o);
   absorb(layer, b_down, s_down, o);

@@ -68,10 +68,8 @@ struct Contributions {
 inline Value excitation(const Linear& layer, Value b) {
   return Contributions{layer, positive(layer.w), negative(layer.w)}.sum(positive_or_none(b));
 }
-/// Σ a⁺w⁻ + a⁻w⁺ + b⁻: everything that inhibits. Where z is at hand it is z less what excites, which costs no
-/// pass of its own.
-inline Value inhibition(const Linear& layer, Value b, const Options& o) {
-  if (preactivation_is_free(layer, o)) return negative(layer.output - excitation(layer, b));
+/// Σ a⁺w⁻ + a⁻w⁺ + b⁻: everything that inhibits.
+inline Value inhibition(const Linear& layer, Value b) {
   return Contributions{layer, negative(layer.w), positive(layer.w)}.sum(negative_or_none(b));
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "explain/estimators/estimators.h"
+#include "explain/incremental.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
@@ -32,6 +33,15 @@ struct Windows {
   template <typename F>
   void visit(std::int64_t window, F&& use) const {
     visit(window, sizes.size(), 0, 1, use);
+  }
+
+  /// First position of the whole window that holds window `k`: those that stick out at the end are moved
+  /// inside.
+  std::vector<std::int64_t> first(std::int64_t k) const {
+    std::vector<std::int64_t> at(sizes.size());
+    for (std::size_t axis = sizes.size(); axis-- > 0; k /= counts[axis])
+      at[axis] = std::min(k % counts[axis] * stride, sizes[axis] - patch);
+    return at;
   }
 
  private:
@@ -86,18 +96,60 @@ void spread(const Windows& w, const std::vector<double>& scores, std::span<float
     relevance[i] = static_cast<float>(sum[i % positions] / count[i % positions]);
 }
 
+/// Scores [sample][copy]; copy 0 is the input itself, so that both scores of a difference come from the same
+/// program.
+std::vector<std::vector<double>> scores_of_windows(const EstimatorSetup& setup, const Windows& w,
+                                                   ScoreKind kind, const Samples& samples,
+                                                   const Samples& covers) {
+  const std::int64_t copies = w.size() + 1;
+  const auto positions = static_cast<std::size_t>(w.positions());
+  const auto whole = static_cast<std::size_t>(samples.inputs.elements() / samples.size());
+  std::vector<std::vector<double>> scores(static_cast<std::size_t>(samples.size()),
+                                          std::vector<double>(static_cast<std::size_t>(copies)));
+  const auto place = [&](std::int64_t i) { return w.first(std::max<std::int64_t>(0, i % copies - 1)); };
+  const std::vector<std::int64_t> patch(w.sizes.size(), w.patch);
+  setup.network.edit_windows(
+      {.count = samples.size() * copies,
+       .patch = patch,
+       .image = [=](std::int64_t i) { return i / copies; },
+       .base = [&](std::int64_t n) { return samples.row(n); },
+       .first = place,
+       .change =
+           [&](std::int64_t i, std::span<float> window) {
+             if (i % copies == 0) return;
+             std::vector<float> x(whole);
+             put_window(samples.inputs.shape(), patch, window, place(i), x);
+             const auto cover = covers.row(i / copies);
+             for (std::size_t c = 0; c < whole; c += positions)
+               w.visit(i % copies - 1, [&](std::size_t k) { x[c + k] = cover[c + k]; });
+             std::ranges::copy(window_of(samples.inputs.shape(), patch, x, place(i)), window.begin());
+           },
+       .use =
+           [&](std::int64_t i, std::span<const float> s) {
+             const auto n = static_cast<std::size_t>(i / copies);
+             scores[n][static_cast<std::size_t>(i % copies)] =
+                 s[static_cast<std::size_t>(samples.targets[n])];
+           }},
+      kind);
+  return scores;
+}
+
+/// The same for inputs without channels, whose windows are runs of features.
+std::vector<std::vector<double>> scores_of_runs(const EstimatorSetup& setup, const Windows& w, ScoreKind kind,
+                                                const Samples& samples, const Samples& covers) {
+  return scores_of_copies(setup.network, samples, kind, w.size() + 1,
+                          [&](std::int64_t n, std::int64_t copy, std::span<float> x) {
+                            if (copy == 0) return;
+                            w.visit(copy - 1, [&, cover = covers.row(n)](std::size_t i) { x[i] = cover[i]; });
+                          });
+}
+
 Tensor occlude(const EstimatorSetup& setup, const Windows& w, const Parameters& p, const Samples& samples) {
   const Tensor baselines = baselines_of(setup, samples, p.text("baseline"));
   const Samples covers{baselines, samples.targets, samples.ids};
-  const auto positions = static_cast<std::size_t>(w.positions());
-  // Copy 0 is the input itself, so that both scores of a difference come from the same program.
-  const auto scores = scores_of_copies(setup.network, samples, score_kind(p), w.size() + 1,
-                                       [&](std::int64_t n, std::int64_t copy, std::span<float> x) {
-                                         if (copy == 0) return;
-                                         const auto cover = covers.row(n);
-                                         for (std::size_t c = 0; c < x.size(); c += positions)
-                                           w.visit(copy - 1, [&](std::size_t i) { x[c + i] = cover[c + i]; });
-                                       });
+  const bool channels = samples.inputs.shape().rank() > 2;
+  const auto scores =
+      (channels ? scores_of_windows : scores_of_runs)(setup, w, score_kind(p), samples, covers);
   Tensor relevance = Tensor::empty(DType::f32, samples.inputs.shape());
   for (std::int64_t n = 0; n < samples.size(); ++n)
     spread(w, scores[static_cast<std::size_t>(n)], relevance.rows(n, n + 1).data<float>());

@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "base/files.h"
+#include "base/memory.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
 
@@ -26,7 +27,9 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool model_required) {
   auto* model = app.add_option("MODEL", flags.model, "an .onnx file");
   if (model_required) model->required();
   app.add_option("--output-name", flags.output_name, "which output, for networks with several");
-  app.add_option("--memory", flags.memory, "working memory that batches may take, such as 512M or 2G");
+  app.add_option(
+      "--memory", flags.memory,
+      "working memory that batches may take, such as 512M or 2G; half of what is free unless given");
   app.add_option("--batch", flags.batch, "batch size; 0: chosen from --memory")->check(CLI::Range(0, 4096));
   app.add_option("--resize", flags.resize, "pixels of the shorter side before the crop");
   app.add_option("--size", flags.size, "centre crop: one number, or height and width")
@@ -40,6 +43,10 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool model_required) {
 }
 
 std::size_t parse_bytes(const std::string& text) {
+  if (text.empty()) {
+    const std::size_t half = free_memory() / 2;
+    return half > 0 ? half : NetworkOptions{}.memory;
+  }
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
   double scale = 1;

@@ -31,7 +31,7 @@ std::string command_line(int argc, const char* const* argv);
 struct ModelFlags {
   std::string model;
   std::string output_name;
-  std::string memory = "2G";
+  std::string memory;  // empty: half of what is free
   std::int64_t batch = 0;
   std::optional<std::int64_t> resize;
   std::vector<std::int64_t> size;

@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include <set>
 
 #include "base/files.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "base/spec.h"
 #include "base/threads.h"
@@ -110,6 +113,15 @@ TEST(WriteFile, IsWholeOrAbsent) {
   }
   EXPECT_EQ(files, 1);
   EXPECT_THROW(read_file(folder / "missing"), InputError);
+}
+
+TEST(FreeMemory, IsWhatTheSystemSays) {
+  std::ifstream file("/proc/meminfo");
+  std::string key;
+  std::size_t total = 0;
+  file >> key >> total;  // MemTotal comes first
+  EXPECT_GT(free_memory(), std::size_t{1} << 20);
+  EXPECT_LE(free_memory(), total * 1024);
 }
 
 TEST(ParallelFor, VisitsEverythingOnce) {

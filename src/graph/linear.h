@@ -17,10 +17,10 @@ class Operands : public std::vector<Value> {
 
 /// z = apply(a, w, b), linear in a and in w. Pooling and sums have weights, too: constants such as 1/9 or 1.
 struct Linear {
-  Operands a;    // the inputs
-  Value w;       // the weights
-  Value b;       // the bias; invalid where there is none
-  Value output;  // z, the node itself; or what stands for it where relevance is not zero (ReLU(z))
+  Operands a;           // the inputs
+  Value w;              // the weights
+  Value b;              // the bias; invalid where there is none
+  Value output;         // z, the node itself; or what stands for it where relevance is not zero (ReLU(z))
   bool active = false;  // relevance is zero wherever the output is not positive
   /// apply(a, w, b): the operator with other inputs, weights and bias (which may be invalid).
   std::function<Value(const Operands& a, Value w, Value b)> apply;

@@ -27,6 +27,7 @@ struct Attributions {
 
 Attributions read_attributions(const std::string& path, const Shape& wanted, Pool pool) {
   const Tensor t = read_npy(path);
+  if (t.dtype() == DType::f32) check_finite(t, path);
   if (t.dtype() == DType::f32 && t.shape() == wanted) return {t, pool_channels(t, pool)};
   const bool image = wanted.rank() == 4;
   const Shape flat = image ? Shape{wanted[0], wanted[2], wanted[3]} : wanted;
@@ -92,6 +93,7 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
   }
   const Scores scores = evaluate(metric, e);
   const double mean = mean_of(scores.values);
+  const Interval interval = Bootstrap(scores.values.size(), global.seed).interval(scores.values);
   if (!global.json) {
     if (!global.quiet) print_scores(set, metric, scores, mean);
     return;
@@ -106,6 +108,8 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
   nlohmann::json result{{"metric", metric.text},
                         {"scores", scores.values},
                         {"mean", mean},
+                        {"low", interval.low},
+                        {"high", interval.high},
                         {"curves", curves},
                         {"curves_by_name", scores.curves}};
   if (!recipe_text.empty()) result["recipe"] = recipe_text;

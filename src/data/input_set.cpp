@@ -33,15 +33,6 @@ std::string hash_of(const Tensor& t) {
   return sha256(to_string(t.shape()) + ":" + std::string(static_cast<const char*>(t.raw()), t.bytes()));
 }
 
-void check_finite(const Tensor& t, const std::string& name) {
-  const auto values = t.data<float>();
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i]))
-      throw InputError(
-          fmt::format("{}: value {} at flat position {} is not finite; clean the data", name, values[i], i));
-  }
-}
-
 Tensor to_float(const Tensor& t) {
   if (t.dtype() == DType::f32) return t;
   Tensor f = Tensor::empty(DType::f32, t.shape());
@@ -147,6 +138,41 @@ InputSet load_inputs(const fs::path& path, const Preprocessing& preprocessing,
   return set;
 }
 
+void check_finite(const Tensor& t, const std::string& name) {
+  const auto values = t.data<float>();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i]))
+      throw InputError(
+          fmt::format("{}: value {} at flat position {} is not finite; clean the data", name, values[i], i));
+  }
+}
+
+namespace {
+
+/// Throws InputError for a mask that marks nothing: no explanation could hit it.
+void check_not_empty(const Tensor& mask, const std::string& name) {
+  if (std::ranges::none_of(mask.data<float>(), [](float v) { return v > 0; }))
+    throw InputError(
+        fmt::format("{}: the mask is empty; leave its image out, or mark the evidence in it", name));
+}
+
+/// The mask of an image: NAME.png or NAME.npy.
+Tensor mask_of(const fs::path& folder, const InputItem& item, const Preprocessing& preprocessing) {
+  const fs::path png = folder / fs::path(item.name).replace_extension(".png");
+  const fs::path npy = fs::path(png).replace_extension(".npy");
+  if (fs::exists(png) || !fs::exists(npy)) {
+    const Tensor mask = load_mask(png, preprocessing);
+    return mask.reshaped({1, mask.shape()[0], mask.shape()[1]});
+  }
+  const Tensor mask = to_float(read_npy(npy));
+  if (mask.shape().rank() != 2)
+    throw InputError(
+        fmt::format("{}: a mask of shape {}; [H, W] is needed", npy.string(), to_string(mask.shape())));
+  return mask.reshaped({1, mask.shape()[0], mask.shape()[1]});
+}
+
+}  // namespace
+
 void load_masks(InputSet& set, const fs::path& path, const Preprocessing& preprocessing) {
   const Shape& x = set.inputs.shape();
   const Shape wanted =
@@ -158,13 +184,18 @@ void load_masks(InputSet& set, const fs::path& path, const Preprocessing& prepro
     if (set.masks.shape() != wanted)
       throw InputError(fmt::format("{}: masks of shape {}, {} is needed", path.string(),
                                    to_string(set.masks.shape()), to_string(wanted)));
+    for (std::int64_t i = 0; i < set.size(); ++i)
+      check_not_empty(set.masks.rows(i, i + 1), fmt::format("{}, row {}", path.string(), i));
     return;
   }
   std::vector<Tensor> masks;
   for (const InputItem& item : set.items) {
-    const fs::path file = path / fs::path(item.name).replace_extension(".png");
-    const Tensor mask = load_mask(file, preprocessing);
-    masks.push_back(mask.reshaped({1, mask.shape()[0], mask.shape()[1]}));
+    masks.push_back(mask_of(path, item, preprocessing));
+    if (masks.back().shape() != Shape{1, wanted[1], wanted[2]})
+      throw InputError(fmt::format("{}: the mask of {} has shape {}, {} is needed", path.string(), item.name,
+                                   to_string(masks.back().shape()),
+                                   to_string(Shape{1, wanted[1], wanted[2]})));
+    check_not_empty(masks.back(), (path / item.name).string());
   }
   set.masks = concatenate(masks);
 }

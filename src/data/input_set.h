@@ -35,8 +35,11 @@ struct InputSet {
 InputSet load_inputs(const std::filesystem::path& path, const Preprocessing& preprocessing,
                      const std::vector<std::int64_t>& expected, std::int64_t most = 0);
 
-/// Masks from an array [N, H, W] or a folder of images named like the inputs. Throws InputError where one is
-/// missing.
+/// Throws InputError, with `name` and the position, for a value that is not finite.
+void check_finite(const Tensor& t, const std::string& name);
+
+/// Masks from an array [N, H, W], or a folder of images or arrays [H, W] named like the inputs. Throws
+/// InputError where one is missing, empty, or of another shape.
 void load_masks(InputSet& set, const std::filesystem::path& path, const Preprocessing& preprocessing);
 
 }  // namespace heatproof

@@ -226,7 +226,7 @@ class Propagation {
   /// layer's own, which is fused with the ReLU, need not be kept. Not without a stabilizer: 0 / 0 is not 0.
   void use_what_is_seen(Linear& layer, const Parameters& rule) const {
     const auto known = knowledge_.find(layer.output.id());
-    const bool stabilized = !rule.has("epsilon") || rule.number("epsilon") > 0;
+    const bool stabilized = !rule.has("epsilon") || static_cast<float>(rule.number("epsilon")) > 0;
     if (known == knowledge_.end() || !known->second.active || !stabilized) return;
     layer.output = known->second.active;
     layer.active = true;

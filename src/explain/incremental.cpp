@@ -99,6 +99,7 @@ IncrementalProgram::IncrementalProgram(const Network& network, WindowPlan plan, 
 }
 
 void IncrementalProgram::load(std::int64_t slot, std::span<const float> x) {
+  held_[static_cast<std::size_t>(slot)].clear();  // until all of it is there
   Shape shape = input_;
   shape[0] = start_rows_;
   Tensor inputs = Tensor::empty(DType::f32, shape);
@@ -112,6 +113,7 @@ void IncrementalProgram::load(std::int64_t slot, std::span<const float> x) {
 }
 
 void IncrementalProgram::copy(std::int64_t from, std::int64_t to) {
+  held_[static_cast<std::size_t>(to)].clear();
   states_->copy_slot(from, to);
   held_[static_cast<std::size_t>(to)] = held_[static_cast<std::size_t>(from)];
 }

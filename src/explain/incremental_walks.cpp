@@ -10,7 +10,9 @@ namespace heatproof {
 namespace {
 
 constexpr std::int64_t kMostRows = 8;
-constexpr std::size_t kPrograms = 4;  // remembered by a network
+constexpr std::size_t kPrograms = 2;  // remembered by a network
+/// Of the memory, per program; the rest is for arenas, weights, and the other program.
+constexpr double kShareOfStates = 0.25;
 constexpr std::int64_t kMostBases = 8;
 
 std::int64_t power_of_two(std::int64_t least) {
@@ -120,7 +122,7 @@ double typical_changes(const Shape& input, const Walks& walks) {
 std::optional<IncrementalSize> fit(const Network& network, const WindowPlan& plan, std::int64_t wanted,
                                    Updates mode) {
   const Graph one = scores_graph(network, 1);
-  const auto memory = static_cast<double>(network.options().memory);
+  const double memory = kShareOfStates * static_cast<double>(network.options().memory);
   const auto slot = static_cast<double>(kept_bytes(one, plan));
   for (std::int64_t rows = std::min(kMostRows, power_of_two(wanted)); rows >= 1; rows /= 2) {
     const std::int64_t walking = mode == Updates::persistent ? rows : 0;

@@ -77,6 +77,7 @@ Value shaped(Builder& g, const NodeView& v, std::size_t i) {
 Value factored(Builder& g, const NodeView& v) {
   const Value p(&g, v.node.inputs[0]);
   const Value q(&g, v.node.inputs[1]);
+  if (!v.node.name.empty()) return {};  // the user's own additions stay as they are
   if (!p.is(kMul) || !q.is(kMul) || p.constant() || q.constant() || p.shape() != q.shape()) return {};
   for (std::size_t i = 0; i < 2; ++i) {
     for (std::size_t j = 0; j < 2; ++j) {

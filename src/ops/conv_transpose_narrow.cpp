@@ -129,7 +129,21 @@ template <std::int64_t C, std::int64_t P>
 
 using Row = void (*)(const float* s, const float* w, float* y, const Geometry& n, std::int64_t Y);
 
-// As many pixels as there are registers for: 8 with AVX-512's 32, 2 with 16 registers of half the size.
+template <std::int64_t C>
+[[maybe_unused]] void any_row(const float* s, const float* w, float* y, const Geometry& n, std::int64_t Y) {
+  row<C, 1>(s, w, y, n, Y);
+}
+
+// As many pixels as there are registers for: 8 with AVX-512's 32, 2 with 16 registers of half the size. A
+// build for AVX-512 needs no choice (and could not inline into functions for less).
+#if defined(__AVX512F__)
+template <std::int64_t C>
+Row row_for_this_machine() {
+  return [](const float* s, const float* w, float* y, const Geometry& n, std::int64_t Y) {
+    row<C, 24 / C>(s, w, y, n, Y);
+  };
+}
+#elif defined(__x86_64__)
 template <std::int64_t C>
 [[gnu::target("arch=x86-64-v4")]] void wide_row(const float* s, const float* w, float* y, const Geometry& n,
                                                 std::int64_t Y) {
@@ -141,16 +155,17 @@ template <std::int64_t C>
   row<C, std::max<std::int64_t>(6 / C, 1)>(s, w, y, n, Y);
 }
 template <std::int64_t C>
-void any_row(const float* s, const float* w, float* y, const Geometry& n, std::int64_t Y) {
-  row<C, 1>(s, w, y, n, Y);
-}
-
-template <std::int64_t C>
 Row row_for_this_machine() {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) return wide_row<C>;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return half_row<C>;
   return any_row<C>;
 }
+#else
+template <std::int64_t C>
+Row row_for_this_machine() {
+  return any_row<C>;
+}
+#endif
 
 Row row_of(std::int64_t channels) {
   static const std::array<Row, kMostChannels> rows{row_for_this_machine<1>(), row_for_this_machine<2>(),

@@ -73,6 +73,11 @@ void correlate(Selection& s) {
   }
 }
 
+void require_masks(const MetricSpec& metric, const SelectionData& data) {
+  if (metric.metric->needs_masks && !data.masks.defined())
+    throw UsageError(metric.metric->name + " needs masks; give --masks FOLDER or FILE.npy");
+}
+
 void judge(Selection& s, std::uint64_t seed) {
   const auto control = best_control(s);
   const auto& best = s.ranking[0];
@@ -92,12 +97,12 @@ class Selector {
       : options_(options), progress_(progress), measurement_(data, recipes, options.seed, results) {
     selection_.recipes = recipes;
     selection_.objective = parse_metric(options.objective);
+    require_masks(selection_.objective, data);
     split(data.hashes.size(), options, selection_);
     cheap_.push_back(selection_.objective);
     for (const std::string& text : options.diagnostics) {
       MetricSpec metric = parse_metric(text);
-      if (metric.metric->needs_masks && !data.masks.defined())
-        throw UsageError(metric.metric->name + " needs masks; give --masks FOLDER or FILE.npy");
+      require_masks(metric, data);
       if (metric.text == selection_.objective.text) continue;
       (metric.metric->needs_explainer ? costly_ : cheap_).push_back(std::move(metric));
     }

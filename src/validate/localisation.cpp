@@ -67,9 +67,11 @@ const Metric kPointingGame = {
     .better = Better::higher,
     .unit = "hit",
     .source = "Zhang et al. 2018",
-    .about = "1 when the most relevant pixel lies in the mask, else 0.",
+    .about =
+        "1 when the most relevant pixel lies in the mask, else 0; of equal ones their share in the mask.",
     .parameters = {absolute_parameter(false),
-                   {"weighted", false, "a hit counts 1 - the share of the image that the mask takes"}},
+                   {"weighted", false, "a hit counts 1 - the share of the image that the mask takes"},
+                   {"as_quantus", false, "one of several equal pixels in the mask is a hit"}},
     .needs_masks = true,
     .score =
         [](const Sample& s, const Parameters& p) {
@@ -77,11 +79,16 @@ const Metric kPointingGame = {
           const double size = static_cast<double>(mask_size(s));
           if (size == 0) return static_cast<double>(NAN);
           const double most = *std::ranges::max_element(values);
+          std::size_t tied = 0;
+          std::size_t hits = 0;
           for (std::size_t i = 0; i < values.size(); ++i) {
-            if (values[i] == most && s.mask[i] > 0)
-              return p.flag("weighted") ? 1 - size / static_cast<double>(values.size()) : 1.0;
+            if (values[i] != most) continue;
+            ++tied;
+            hits += s.mask[i] > 0;
           }
-          return 0.0;
+          const double worth = p.flag("weighted") ? 1 - size / static_cast<double>(values.size()) : 1.0;
+          if (p.flag("as_quantus")) return hits > 0 ? worth : 0.0;
+          return worth * static_cast<double>(hits) / static_cast<double>(tied);
         },
 };
 

@@ -210,4 +210,25 @@ TEST(Validation, MistakesEndWithOneLineAndTheirCode) {
   }
 }
 
+TEST(Evaluate, RefusesAttributionsThatAreNotFiniteAndEmptyMasks) {
+  const TemporaryFolder folder;
+  Tensor heatmap = Tensor::filled({1, 64, 64}, 1);
+  const std::string command = "evaluate " + kModel + " " + kImage + " --metric pointing_game --attributions ";
+  const std::string maps = (folder / "maps.npy").string();
+  const std::string masks = (folder / "masks.npy").string();
+  write_file(masks, format_npy(Tensor::zeros(DType::f32, {1, 64, 64})));
+  write_file(maps, format_npy(heatmap));
+  const Outcome empty = heatproof(command + maps + " --masks " + masks);
+  EXPECT_EQ(empty.code, 3);
+  EXPECT_NE(empty.err.find("empty"), std::string::npos) << empty.err;
+  heatmap.data<float>()[5] = NAN;
+  write_file(maps, format_npy(heatmap));
+  const Outcome broken = heatproof(command + maps + " --masks " + masks);
+  EXPECT_EQ(broken.code, 3);
+  const Outcome none =
+      heatproof("select " + kModel + " " + kImages + " --metric pointing_game --recipe gradient --out " +
+                (folder / "out").string());
+  EXPECT_EQ(none.code, 2);
+}
+
 }  // namespace heatproof

@@ -211,6 +211,9 @@ TEST(Localisation, ByHand) {
   const std::vector<float> mask{0, 1, 1, 0};
   EXPECT_EQ(score("pointing_game", sample({0, 5, 1, 2}, mask)), 1);
   EXPECT_EQ(score("pointing_game", sample({0, 1, 1, 2}, mask)), 0);
+  EXPECT_DOUBLE_EQ(score("pointing_game", sample({2, 2, 1, 2}, mask)),
+                   1.0 / 3);  // equal maxima share the hit
+  EXPECT_EQ(score("pointing_game:as_quantus=true", sample({2, 2, 1, 2}, mask)), 1);
   EXPECT_DOUBLE_EQ(score("relevance_mass_accuracy", sample({1, 3, -7, 0}, mask)), 0.75);
   EXPECT_DOUBLE_EQ(score("relevance_rank_accuracy", sample({4, 3, 1, 0}, mask)), 0.5);
   EXPECT_TRUE(std::isnan(score("relevance_rank_accuracy", sample({4, 3}, std::vector<float>{0, 0}))));

@@ -1,4 +1,4 @@
-// heatproof bench: times of the forward pass of explanations and of metrics, and the memory that they take.
+// heatproof bench: times of the forward pass, of explanations and of metrics, and the memory that they take.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/resource.h>

@@ -20,7 +20,13 @@ void add_global_flags(CLI::App& app, GlobalFlags& flags) {
   app.add_flag("--json", flags.json, "machine-readable result on stdout, messages on stderr");
   app.add_flag("--quiet", flags.quiet, "no progress and no messages");
   app.add_option("--threads", flags.threads, "threads; 0: all cores")->check(CLI::Range(0, 1024));
-  app.add_option("--seed", flags.seed, "of everything random");
+  const CLI::Validator whole(
+      [](const std::string& text) {
+        const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+        return digits ? std::string() : fmt::format("'{}' is no seed; give a whole number from 0 up", text);
+      },
+      "", "whole number");
+  app.add_option("--seed", flags.seed, "of everything random")->check(whole);
 }
 
 void add_model_flags(CLI::App& app, ModelFlags& flags, bool model_required) {

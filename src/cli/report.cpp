@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "base/files.h"
 #include "cli/common.h"
@@ -19,14 +20,31 @@ void must_exist(const std::string& path) {
   if (!std::filesystem::is_regular_file(path, error))
     throw InputError(
         fmt::format("{}: no such file; give a results.sqlite that heatproof select wrote", path));
+  // Opening would make a database of an empty file.
+  std::string start(15, '\0');
+  std::ifstream(path, std::ios::binary).read(start.data(), 15);
+  if (start != "SQLite format 3")
+    throw InputError(
+        fmt::format("{}: not a results file; give a results.sqlite that heatproof select wrote", path));
+}
+
+/// What the file's report shows; errors name the file.
+report::SelectReport read_report(const std::string& file) {
+  const Results results(file);
+  std::map<std::string, std::string> facts;
+  for (const std::string& name : results.names()) facts[name] = *results.get(name);
+  try {
+    return report::from_facts(facts);
+  } catch (const InputError& e) {
+    std::string_view what = e.what();
+    if (what.starts_with("results: ")) what.remove_prefix(9);
+    throw InputError(fmt::format("{}: {}", file, what));
+  }
 }
 
 void draw(const GlobalFlags& global, const std::string& file, const std::filesystem::path& out) {
   must_exist(file);
-  const Results results(file);
-  std::map<std::string, std::string> facts;
-  for (const std::string& name : results.names()) facts[name] = *results.get(name);
-  const report::SelectReport r = report::from_facts(facts);
+  const report::SelectReport r = read_report(file);
   write_file(out / "report.html", report::render(r));
   write_file(out / "recipe.toml", r.recipe_toml);
   const std::string page = (out / "report.html").string();

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
+#include <optional>
 
 #include "base/files.h"
 #include "cli/common.h"
@@ -65,6 +67,11 @@ nlohmann::json reliability_of(const Selection& s) {
   return {{"metrics", metrics}, {"variants", variants}, {"kendall_tau", s.agreement}};
 }
 
+/// How much worse a recipe is than the best, paired by image.
+nlohmann::json shortfall_of(const Ranked& r, std::size_t images) {
+  return {{"n", images}, {"mean", r.shortfall.mean}, {"low", r.shortfall.low}, {"high", r.shortfall.high}};
+}
+
 void print_json_summary(const Selection& s, const SelectFlags& f) {
   nlohmann::json ranking = nlohmann::json::array();
   for (const Ranked& r : s.ranking) {
@@ -75,6 +82,7 @@ void print_json_summary(const Selection& s, const SelectFlags& f) {
                        {"in_best_set", r.in_best_set},
                        {"p", r.p},
                        {"effect", r.effect},
+                       {"shortfall", &r == s.ranking.data() ? nullptr : shortfall_of(r, s.images.size())},
                        {"control", s.recipes[r.recipe].method->control}});
   }
   const Confirmation& c = s.confirmation;
@@ -83,6 +91,7 @@ void print_json_summary(const Selection& s, const SelectFlags& f) {
     confirmation = {
         {"images", c.images}, {"score", c.score.mean}, {"low", c.score.low}, {"high", c.score.high}};
   print_json({{"best", s.recipes[s.ranking[0].recipe].text},
+              {"objective", {{"metric", s.objective.text}, {"ideal", to_string(s.objective.better())}}},
               {"ranking", ranking},
               {"beats_controls", s.beats_controls},
               {"images", s.images.size()},
@@ -94,7 +103,7 @@ void print_json_summary(const Selection& s, const SelectFlags& f) {
 void print_summary(const report::SelectReport& r, const SelectFlags& f) {
   std::string headline = report::headline(r);
   std::erase(headline, '`');
-  fmt::print("{}\n\n", headline);
+  fmt::print("{}\n\n{} ({}) [95 % interval]\n", headline, r.objective, r.objective_better);
   std::size_t place = 0;
   for (const auto& e : r.ranking) {
     fmt::print("{:3}  {:<44} {:>9} [{}, {}]{}{}\n", ++place, e.recipe, fmt::format("{:.4g}", e.score.mean),
@@ -123,6 +132,104 @@ void conclude(const GlobalFlags& global, const SelectFlags& f, const Selection& 
     print_summary(r, f);
 }
 
+/// The recipes that were asked for, or the default ones, and the controls.
+std::vector<Recipe> recipes_of(const SelectFlags& f, const Session& session, std::vector<Recipe> recipes) {
+  for (const std::string& text : f.recipes) {
+    for (Recipe& recipe : expand_recipes(text)) recipes.push_back(std::move(recipe));
+  }
+  return with_controls(recipes.empty() ? default_recipes(session.has_box()) : std::move(recipes));
+}
+
+SelectionData data_of(const GlobalFlags& global, const SelectFlags& f, const Session& session,
+                      const InputSet& set) {
+  SelectionData data{.network = session.network(),
+                     .inputs = set.inputs,
+                     .logits = session.network().predict(set.inputs),
+                     .masks = set.masks,
+                     .black = session.black(),
+                     .white = session.white(),
+                     .explain = session.explain_options(global.seed),
+                     .model_hash = session.context_hash()};
+  for (const InputItem& item : set.items) data.hashes.push_back(item.hash);
+  data.targets = session.targets(f.target, data.logits);
+  return data;
+}
+
+/// Runs `measure` on the results in the folder; where it fails before anything was measured, no file is left.
+template <typename Measure>
+void with_results(const std::filesystem::path& folder, const Measure& measure) {
+  const std::filesystem::path file = folder / "results.sqlite";
+  std::error_code error;
+  const bool fresh_folder = !std::filesystem::exists(folder, error);
+  const bool fresh = !std::filesystem::exists(file, error);
+  std::optional<Results> results(file);
+  try {
+    measure(*results);
+  } catch (...) {
+    const bool empty = results->cells() == 0;
+    results.reset();
+    if (fresh && empty) {
+      std::filesystem::remove(file, error);
+      if (fresh_folder) std::filesystem::remove(folder, error);
+    }
+    throw;
+  }
+}
+
+/// Recipes without a score on some image, in words; a selection in which none has all of them is refused.
+std::vector<std::string> unscored(const Selection& s, const InputSet& set) {
+  std::vector<std::string> lines;
+  for (const Ranked& r : s.ranking) {
+    if (!r.failed) continue;
+    std::string first;
+    std::size_t count = 0;
+    for (std::size_t k = 0; k < s.images.size(); ++k) {
+      if (std::isfinite(s.scores[r.recipe][k])) continue;
+      if (count++ == 0) first = set.items[s.images[k]].name;
+    }
+    lines.push_back(fmt::format("{} of {} is no number on {} of {} images (first: {})", s.objective.text,
+                                s.recipes[r.recipe].text, count, s.images.size(), first));
+  }
+  if (s.ranking[0].failed)
+    throw Error(
+        fmt::format("nothing can be selected, since no recipe has a score on every image: {}; leave "
+                    "out images or choose another --metric",
+                    lines[0]));
+  return lines;
+}
+
+void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Session& session,
+                       const InputSet& set, const std::vector<Recipe>& recipes,
+                       const SelectionOptions& options) {
+  const SelectionData data = data_of(global, f, session, set);
+  validate(data, recipes, options);
+  with_results(f.out, [&](Results& results) {
+    Selection selection;
+    {
+      Progress progress("select", global.quiet);
+      selection = select(data, recipes, options, results,
+                         [&](std::int64_t done, std::int64_t total) { progress.set(done, total); });
+    }
+    if (options.shards > 1) {
+      if (!global.quiet)
+        fmt::print(stderr,
+                   "heatproof: part {} is measured; join all parts with heatproof merge, then select again\n",
+                   f.shard);
+      if (global.json) print_json({{"shard", f.shard}, {"cells", results.cells()}});
+      return;
+    }
+    const std::vector<std::string> missing = unscored(selection, set);
+    auto report = describe(session, set, data, selection);
+    for (const std::string& line : missing) {
+      if (!global.quiet) fmt::print(stderr, "heatproof: left out of the ranking: {}\n", line);
+      report.facts.emplace_back("left out of the ranking", line);
+    }
+    report.facts.emplace_back("seed", std::to_string(global.seed));
+    report.facts.emplace_back("command", global.command);
+    conclude(global, f, selection, report, results);
+  });
+}
+
 void select_command(const GlobalFlags& global, SelectFlags f) {
   if (f.model.model.empty()) {  // the network and the images that heatproof ships
     const std::filesystem::path shapes = std::filesystem::path(HEATPROOF_ASSETS) / "shapes";
@@ -138,45 +245,14 @@ void select_command(const GlobalFlags& global, SelectFlags f) {
     options = space.options;
     recipes = std::move(space.recipes);
   }
-  for (const std::string& text : f.recipes) {
-    for (Recipe& recipe : expand_recipes(text)) recipes.push_back(std::move(recipe));
-  }
   const Session session(global, f.model, true);  // select has a bar of its own
+  recipes = recipes_of(f, session, std::move(recipes));
   InputSet set = session.load(f.input);
   if (!f.masks.empty()) load_masks(set, f.masks, session.preprocessing());
   for (const SkippedFile& skipped : set.skipped) {
     if (!global.quiet) fmt::print(stderr, "heatproof: skipped {}: {}\n", skipped.name, skipped.reason);
   }
-  recipes = with_controls(recipes.empty() ? default_recipes(session.has_box()) : std::move(recipes));
-  SelectionData data{.network = session.network(),
-                     .inputs = set.inputs,
-                     .logits = session.network().predict(set.inputs),
-                     .masks = set.masks,
-                     .black = session.black(),
-                     .white = session.white(),
-                     .explain = session.explain_options(global.seed),
-                     .model_hash = session.context_hash()};
-  for (const InputItem& item : set.items) data.hashes.push_back(item.hash);
-  data.targets = session.targets(f.target, data.logits);
-  Results results(std::filesystem::path(f.out) / "results.sqlite");
-  Selection selection;
-  {
-    Progress progress("select", global.quiet);
-    selection = select(data, recipes, options, results,
-                       [&](std::int64_t done, std::int64_t total) { progress.set(done, total); });
-  }
-  if (options.shards > 1) {
-    if (!global.quiet)
-      fmt::print(stderr,
-                 "heatproof: part {} is measured; join all parts with heatproof merge, then select again\n",
-                 f.shard);
-    if (global.json) print_json({{"shard", f.shard}, {"cells", results.cells()}});
-    return;
-  }
-  auto report = describe(session, set, data, selection);
-  report.facts.emplace_back("seed", std::to_string(global.seed));
-  report.facts.emplace_back("command", global.command);
-  conclude(global, f, selection, report, results);
+  select_and_report(global, f, session, set, recipes, options);
 }
 
 }  // namespace

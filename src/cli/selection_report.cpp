@@ -27,6 +27,7 @@ std::vector<report::RankedRecipe> ranking_of(const Selection& s) {
                                .score = estimate(r.score),
                                .p = r.p,
                                .effect = r.effect,
+                               .shortfall = estimate(r.shortfall),
                                .in_best_set = r.in_best_set,
                                .control = recipe.method->control,
                                .failed = r.failed,
@@ -159,6 +160,7 @@ report::SelectReport describe(const Session& session, const InputSet& set, const
   r.images = s.images.size();
   r.objective = s.objective.text;
   r.objective_about = s.objective.metric->about;
+  r.objective_better = to_string(s.objective.better());
   r.ranking = ranking_of(s);
   r.beats_controls = s.beats_controls;
   r.over_control = estimate(s.over_control);

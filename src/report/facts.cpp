@@ -40,6 +40,7 @@ json from_ranked(const RankedRecipe& r) {
           {"score", from_estimate(r.score)},
           {"p", from_number(r.p)},
           {"effect", from_number(r.effect)},
+          {"shortfall", from_estimate(r.shortfall)},
           {"in_best_set", r.in_best_set},
           {"control", r.control},
           {"failed", r.failed},
@@ -54,6 +55,7 @@ RankedRecipe to_ranked(const json& j) {
   r.score = to_estimate(j.at("score"));
   r.p = to_number(j.at("p"));
   r.effect = to_number(j.at("effect"));
+  r.shortfall = to_estimate(j.at("shortfall"));
   r.in_best_set = j.at("in_best_set");
   r.control = j.at("control");
   r.failed = j.at("failed");
@@ -108,6 +110,7 @@ std::map<std::string, std::string> to_facts(const SelectReport& r) {
                   {"images", r.images},
                   {"objective", r.objective},
                   {"objective_about", r.objective_about},
+                  {"objective_better", r.objective_better},
                   {"ranking", ranking},
                   {"beats_controls", r.beats_controls},
                   {"over_control", from_estimate(r.over_control)},
@@ -138,6 +141,7 @@ SelectReport to_report(const std::map<std::string, std::string>& facts) {
   r.images = root.at("images");
   r.objective = root.at("objective");
   r.objective_about = root.at("objective_about");
+  r.objective_better = root.at("objective_better");
   for (const json& j : root.at("ranking")) r.ranking.push_back(to_ranked(j));
   r.beats_controls = root.at("beats_controls");
   r.over_control = to_estimate(root.at("over_control"));

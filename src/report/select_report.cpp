@@ -32,6 +32,14 @@ std::string code(std::string_view text) { return "<code>" + escape(text) + "</co
 
 std::string p_text(double p) { return p < 0.001 ? "&lt; 0.001" : number(p, 2); }
 
+/// "mean [low, high]", and the effect size.
+std::string shortfall_text(const RankedRecipe& e) {
+  const std::string mean = number(e.shortfall.mean);
+  if (!std::isfinite(e.shortfall.low)) return mean;
+  return fmt::format("{} [{}, {}]<br>{} sd", mean, number(e.shortfall.low), number(e.shortfall.high),
+                     number(e.effect, 2));
+}
+
 void add_ranking(Page& page, const SelectReport& r) {
   double low = 0;
   double high = 0;
@@ -56,19 +64,23 @@ void add_ranking(Page& page, const SelectReport& r) {
                     std::isfinite(e.score.low)
                         ? fmt::format("{} … {}", number(e.score.low), number(e.score.high))
                         : "n/a",
+                    i == 0 || e.failed ? "" : shortfall_text(e),
                     i == 0     ? ""
                     : e.failed ? "failed"
-                               : p_text(e.p),
-                    i == 0 || e.failed ? "" : number(e.effect, 2)});
+                               : p_text(e.p)});
   }
   page.section("Ranking");
-  page.text(
-      fmt::format("Objective: `{}`. {} Bars show 95 % bootstrap intervals over images. p: chance of a "
-                  "shortfall from the best this large if there were none (paired by image, "
-                  "Holm-corrected); recipes with p above 0.05 cannot be told from the best. Shortfall: mean "
-                  "difference to the best in standard deviations.",
-                  r.objective, r.objective_about));
-  page.table({"", "recipe", "score", "95 % interval", "", "p", "shortfall"}, rows,
+  page.text(fmt::format(
+      "Objective: `{}` ({}). {} Bars show 95 % bootstrap intervals over images. Behind the best: mean "
+      "difference "
+      "image by image (positive where worse) with its interval, and in standard deviations; it decides where "
+      "single intervals overlap. p: chance of a shortfall this large if there were none (Holm-corrected); "
+      "recipes with p above 0.05 cannot be told from the best.{}",
+      r.objective, r.objective_better, r.objective_about,
+      std::ranges::any_of(r.ranking, &RankedRecipe::failed)
+          ? " Failed: without a score on some image, see below."
+          : ""));
+  page.table({"", "recipe", "score", "95 % interval", "", "behind the best", "p"}, rows,
              {true, false, true, false, true, true, true});
 }
 
@@ -108,10 +120,13 @@ void add_curves(Page& page, const SelectReport& r) {
   nlohmann::json sets = nlohmann::json::array();
   std::size_t points = 0;
   int colour = 0;
+  bool dashed = false;
   for (const auto& [role, recipe] : r.shown) {
     const RankedRecipe* entry = find(r, recipe);
     if (entry == nullptr) continue;
     for (const auto& [name, curve] : entry->curves) {
+      if (curve.size() < 2 || std::ranges::none_of(curve, [](double v) { return std::isfinite(v); }))
+        continue;
       nlohmann::json data = nlohmann::json::array();
       for (double v : curve) data.push_back(std::isfinite(v) ? nlohmann::json(v) : nlohmann::json(nullptr));
       nlohmann::json set{{"label", fmt::format("{} ({})", recipe,
@@ -120,30 +135,37 @@ void add_curves(Page& page, const SelectReport& r) {
                                                                 : name)},
                          {"data", data},
                          {"colour", colour}};
-      if (name == "lerf") set["borderDash"] = {6, 4};
+      if (name == "lerf") set["borderDash"] = {6, 4}, dashed = true;
       sets.push_back(set);
       points = std::max(points, curve.size());
     }
     ++colour;
   }
-  if (points < 2) return;
+  if (sets.empty()) return;  // metrics without curves
   nlohmann::json labels = nlohmann::json::array();
   for (std::size_t k = 0; k < points; ++k)
     labels.push_back(
         fmt::format("{:.0f} %", 100.0 * static_cast<double>(k) / static_cast<double>(points - 1)));
-  page.section("Flipping curves");
+  page.section(dashed ? "Flipping curves" : "Curves");
   page.text(
-      "The target's score while patches are removed, averaged over the images. A good explanation makes the "
-      "solid line fall at once (most relevant first) and keeps the dashed line "
-      "up (least relevant first); the area between the two is the score of the ranking.");
-  page.chart({{"type", "line"},
-              {"data", {{"labels", labels}, {"datasets", sets}}},
-              {"options",
-               {{"scales",
-                 {{"x", {{"title", {{"display", true}, {"text", "share of the image removed"}}}}},
-                  {"y", {{"title", {{"display", true}, {"text", "score of the target"}}}}}}},
-                {"plugins", {{"legend", {{"position", "bottom"}}}}}}}},
-             "Score of the target against the share of the image removed, for the shown recipes");
+      dashed
+          ? "The target's score while patches are removed, averaged over the images. A good explanation "
+            "makes "
+            "the solid line fall at once (most relevant first) and keeps the dashed line up (least relevant "
+            "first); the area between the two is the score of the ranking."
+          : "What the objective saw on its way, averaged over the images.");
+  page.chart(
+      {{"type", "line"},
+       {"data", {{"labels", labels}, {"datasets", sets}}},
+       {"options",
+        {{"scales",
+          {{"x",
+            {{"title",
+              {{"display", true}, {"text", dashed ? "share of the image removed" : "along the curve"}}}}},
+           {"y", {{"title", {{"display", true}, {"text", dashed ? "score of the target" : "value"}}}}}}},
+         {"plugins", {{"legend", {{"position", "bottom"}}}}}}}},
+      dashed ? "Score of the target against the share of the image removed, for the shown recipes"
+             : "Curves of the objective, for the shown recipes");
 }
 
 void add_diagnostics(Page& page, const SelectReport& r) {
@@ -245,19 +267,19 @@ std::string headline(const SelectReport& r) {
   const RankedRecipe& best = r.ranking[0];
   const std::string images = fmt::format("{} image{}", r.images, r.images == 1 ? "" : "s");
   if (r.images < 2)
-    return fmt::format("`{}` scores highest on one image, which is no evidence: give more images.",
-                       best.recipe);
+    return fmt::format("`{}` scores best on one image, which is no evidence: give more images.", best.recipe);
   if (!r.beats_controls) {
     return fmt::format(
         "No explanation beats the controls on {}: do not trust any of these heatmaps for this network. The "
-        "highest score is that of `{}` ({}).",
+        "best score is that of `{}` ({}).",
         images, best.recipe, interval_text(best.score));
   }
   const auto ties = std::ranges::count_if(r.ranking, [](const auto& e) { return e.in_best_set; }) - 1;
   const auto others = static_cast<std::ptrdiff_t>(r.ranking.size()) - 1;
+  const std::string direction = r.objective_better.starts_with("lower") ? ", lower is better" : "";
   std::string text =
-      fmt::format("Use `{}`: on {} its heatmaps order the evidence better than {} of {} alternatives ({}).",
-                  best.recipe, images, others - ties, others, interval_text(best.score));
+      fmt::format("Use `{}`: on {} its heatmaps order the evidence better than {} of {} alternatives ({}{}).",
+                  best.recipe, images, others - ties, others, interval_text(best.score), direction);
   if (ties > 0) text += fmt::format(" {} other{} cannot be told from it.", ties, ties == 1 ? "" : "s");
   if (r.confirmed_images > 0) {
     const bool holds = r.confirmed_over_control.low > 0;

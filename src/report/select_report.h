@@ -19,6 +19,7 @@ struct RankedRecipe {
   std::string recipe, about;
   Estimate score;
   double p = 1, effect = 0;
+  Estimate shortfall{0, 0, 0};  // from the best, paired by image; positive where it is worse
   bool in_best_set = false, control = false, failed = false;
   std::map<std::string, std::vector<double>> curves;  // mean flipping curves: "morf", "lerf"
   std::vector<double> diagnostics;                    // mean per diagnostic
@@ -53,7 +54,7 @@ struct Exhibit {
 struct SelectReport {
   std::string model;
   std::size_t images = 0;
-  std::string objective, objective_about;
+  std::string objective, objective_about, objective_better;
   std::vector<RankedRecipe> ranking;  // best first
   bool beats_controls = false;
   Estimate over_control{};

@@ -33,17 +33,20 @@ std::optional<std::size_t> best_control(const Selection& s) {
   return std::nullopt;
 }
 
-/// How far a diagnostic is from its ideal, so that higher is better.
+/// A score turned so that higher is better, or its distance from the ideal.
 double goodness(const MetricSpec& metric, double score) {
   return metric.better() == Better::higher  ? score
          : metric.better() == Better::lower ? -score
                                             : -std::abs(score - 1);
 }
 
+std::vector<double> goodness(const MetricSpec& metric, std::vector<double> scores) {
+  for (double& v : scores) v = goodness(metric, v);
+  return scores;
+}
+
 std::vector<std::vector<double>> goodness(const MetricSpec& metric, std::vector<std::vector<double>> scores) {
-  for (auto& row : scores) {
-    for (double& v : row) v = goodness(metric, v);
-  }
+  for (auto& row : scores) row = goodness(metric, std::move(row));
   return scores;
 }
 
@@ -55,7 +58,7 @@ void judge_metrics(Selection& s, std::uint64_t seed) {
     if (!s.recipes[r].method->control) methods.push_back(r);
     if (s.recipes[r].method->name == "random") random = r;
   }
-  s.reliability = reliability_of(s.scores, methods, random, seed);
+  s.reliability = reliability_of(goodness(s.objective, s.scores), methods, random, seed);
   for (DiagnosticScores& d : s.diagnostics)
     d.reliability = reliability_of(goodness(d.metric, d.scores), methods, random, seed);
 }
@@ -63,7 +66,7 @@ void judge_metrics(Selection& s, std::uint64_t seed) {
 void correlate(Selection& s) {
   std::vector<std::vector<double>> means(1 + s.diagnostics.size());
   for (std::size_t r = 0; r < s.recipes.size(); ++r) {
-    means[0].push_back(mean_of(s.scores[r]));
+    means[0].push_back(goodness(s.objective, mean_of(s.scores[r])));
     for (std::size_t d = 0; d < s.diagnostics.size(); ++d)
       means[d + 1].push_back(goodness(s.diagnostics[d].metric, mean_of(s.diagnostics[d].scores[r])));
   }
@@ -83,8 +86,9 @@ void judge(Selection& s, std::uint64_t seed) {
   const auto& best = s.ranking[0];
   const bool is_control = s.recipes[best.recipe].method->control;
   if (control && !is_control && !best.failed) {
-    s.over_control =
-        Bootstrap(s.images.size(), seed).interval(minus(s.scores[best.recipe], s.scores[*control]));
+    s.over_control = Bootstrap(s.images.size(), seed)
+                         .interval(minus(goodness(s.objective, s.scores[best.recipe]),
+                                         goodness(s.objective, s.scores[*control])));
   }
   s.beats_controls = !is_control && !best.failed && (!control || s.over_control.low > 0);
 }
@@ -97,12 +101,10 @@ class Selector {
       : options_(options), progress_(progress), measurement_(data, recipes, options.seed, results) {
     selection_.recipes = recipes;
     selection_.objective = parse_metric(options.objective);
-    require_masks(selection_.objective, data);
     split(data.hashes.size(), options, selection_);
     cheap_.push_back(selection_.objective);
     for (const std::string& text : options.diagnostics) {
       MetricSpec metric = parse_metric(text);
-      require_masks(metric, data);
       if (metric.text == selection_.objective.text) continue;
       (metric.metric->needs_explainer ? costly_ : cheap_).push_back(std::move(metric));
     }
@@ -154,13 +156,9 @@ class Selector {
     }
   }
 
-  /// Scores of the objective; where lower is better they are turned around.
+  /// Scores of the objective, as it measures.
   std::vector<double> objective_scores(std::span<const std::size_t> images, std::size_t recipe) const {
-    auto scores = measurement_.scores(images, recipe, selection_.objective);
-    if (selection_.objective.better() == Better::lower) {
-      for (double& v : scores) v = -v;
-    }
-    return scores;
+    return measurement_.scores(images, recipe, selection_.objective);
   }
 
   void collect() {
@@ -169,7 +167,11 @@ class Selector {
       s.scores.push_back(objective_scores(s.images, r));
       s.curves.push_back(measurement_.mean_curves(s.images, r, s.objective));
     }
-    s.ranking = rank(s.scores, options_.seed);
+    s.ranking = rank(goodness(s.objective, s.scores), options_.seed);
+    const Bootstrap bootstrap(s.images.size(), options_.seed);
+    for (Ranked& r : s.ranking) {
+      if (!r.failed) r.score = bootstrap.interval(s.scores[r.recipe]);
+    }
     const auto add = [&](const MetricSpec& metric, std::span<const std::size_t> images) {
       DiagnosticScores d{metric, {}};
       for (std::size_t r : all_) d.scores.push_back(measurement_.scores(images, r, metric));
@@ -192,15 +194,15 @@ class Selector {
       std::vector<std::vector<double>> scores;
       for (std::size_t r : all_) scores.push_back(measurement_.scores(few, r, metric));
       scores = goodness(metric, std::move(scores));
-      s.variants.push_back(
-          {metric, order_agreement(own, scores, options_.seed), rank(scores, options_.seed)[0].recipe});
+      s.variants.push_back({metric, order_agreement(goodness(s.objective, own), scores, options_.seed),
+                            rank(scores, options_.seed)[0].recipe});
     }
   }
 
   /// The winner and the best control on the images that were held back.
   void confirm() {
     Selection& s = selection_;
-    if (s.held_back.empty()) return;
+    if (s.held_back.empty() || s.ranking[0].failed) return;
     std::vector<std::size_t> few{s.ranking[0].recipe};
     const auto control = best_control(s);
     if (control && *control != few[0]) few.push_back(*control);
@@ -214,7 +216,8 @@ class Selector {
     s.confirmation.score = bootstrap.interval(winner);
     s.confirmation.over_control = {NAN, NAN, NAN};
     if (few.size() > 1)
-      s.confirmation.over_control = bootstrap.interval(minus(winner, objective_scores(s.held_back, few[1])));
+      s.confirmation.over_control = bootstrap.interval(
+          minus(goodness(s.objective, winner), goodness(s.objective, objective_scores(s.held_back, few[1]))));
   }
 
   const SelectionOptions& options_;
@@ -230,10 +233,17 @@ class Selector {
 
 }  // namespace
 
-Selection select(const SelectionData& data, const std::vector<Recipe>& recipes,
-                 const SelectionOptions& options, Results& results, const ReportProgress& progress) {
+void validate(const SelectionData& data, const std::vector<Recipe>& recipes,
+              const SelectionOptions& options) {
   if (recipes.empty() || data.hashes.empty())
     throw UsageError("select needs at least one recipe and one image");
+  require_masks(parse_metric(options.objective), data);
+  for (const std::string& text : options.diagnostics) require_masks(parse_metric(text), data);
+}
+
+Selection select(const SelectionData& data, const std::vector<Recipe>& recipes,
+                 const SelectionOptions& options, Results& results, const ReportProgress& progress) {
+  validate(data, recipes, options);
   return Selector(data, recipes, options, results, progress).run();
 }
 

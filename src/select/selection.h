@@ -41,7 +41,7 @@ struct Variant {
 struct Confirmation {
   std::size_t images = 0;
   Interval score{};
-  Interval over_control{};  // the winner minus the best control on the same images
+  Interval over_control{};  // how much better the winner is than the best control on the same images
 };
 
 struct Selection {
@@ -49,23 +49,27 @@ struct Selection {
   MetricSpec objective;
   std::vector<std::size_t> images;          // indices of the samples that selection used
   std::vector<std::size_t> held_back;       // and of those that confirm
-  std::vector<std::vector<double>> scores;  // [recipe][selection image]
+  std::vector<std::vector<double>> scores;  // [recipe][selection image], in the objective's own unit
   std::vector<std::map<std::string, std::vector<double>>> curves;  // per recipe: mean curves by name
+  /// Best first, whichever direction is better; scores are the objective's own, a shortfall is positive where
+  /// a recipe is worse.
   std::vector<Ranked> ranking;
   std::vector<DiagnosticScores> diagnostics;
   Reliability reliability{};      // of the objective
   std::vector<Variant> variants;  // empty unless asked for
   bool beats_controls = false;    // the best is no control and significantly above the best control
-  Interval over_control{};        // the best method minus the best control
+  Interval over_control{};        // how much better the best method is than the best control
   Confirmation confirmation;
   std::vector<std::vector<double>> agreement;  // Kendall's τ between objective and diagnostics over recipes
 };
 
+/// Throws UsageError where nothing could be selected: no recipes or images, unknown metrics, masks that miss.
+void validate(const SelectionData& data, const std::vector<Recipe>& recipes, const SelectionOptions& options);
+
 /// Progress: cells done, cells in all.
 using ReportProgress = std::function<void(std::int64_t, std::int64_t)>;
 
-/// Cells that are in `results` are not computed again. Throws UsageError when there is nothing to select
-/// from.
+/// Cells that are in `results` are not computed again. Throws as `validate` does.
 Selection select(const SelectionData& data, const std::vector<Recipe>& recipes,
                  const SelectionOptions& options, Results& results, const ReportProgress& progress);
 

@@ -123,11 +123,12 @@ std::vector<Ranked> rank(const std::vector<std::vector<double>>& scores, std::ui
     const auto shortfall = minus(best, scores[ranking[k].recipe]);
     p.push_back(images < 2 ? 1.0 : bootstrap.p_not_positive(shortfall));
     ranking[k].effect = effect_size(shortfall);
+    ranking[k].shortfall = bootstrap.interval(shortfall);
   }
   const auto adjusted = holm(p);
   for (std::size_t k = 0; k < adjusted.size(); ++k) ranking[k + 1].p = adjusted[k];
   for (Ranked& entry : ranking) {
-    if (entry.failed) entry.p = 0;
+    if (entry.failed) entry.p = 0, entry.shortfall = {kNaN, kNaN, kNaN};
     entry.in_best_set = !entry.failed && entry.p > 0.05;
   }
   return ranking;

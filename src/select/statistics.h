@@ -43,8 +43,9 @@ double kendall_tau(const std::vector<double>& a, const std::vector<double>& b);
 struct Ranked {
   std::size_t recipe;  // index
   Interval score;
-  double p = 1;       // that it is not worse than the best, Holm-corrected; 1 for the best
-  double effect = 0;  // d_z of its shortfall from the best
+  double p = 1;                 // that it is not worse than the best, Holm-corrected; 1 for the best
+  double effect = 0;            // d_z of its shortfall from the best
+  Interval shortfall{0, 0, 0};  // from the best, paired by image; positive where it is worse
   bool in_best_set = false;
   bool failed = false;  // has no score for some image
 };

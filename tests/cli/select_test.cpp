@@ -1,0 +1,81 @@
+// heatproof select: directions, differences, and what is left behind.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/files.h"
+#include "support/files.h"
+
+namespace heatproof {
+
+using namespace testing;
+using nlohmann::json;
+
+namespace {
+
+std::string select(const std::filesystem::path& out, const std::string& flags) {
+  return "select " + shapes("shapes.onnx").string() + " " + shapes("images").string() +
+         " --recipe lrp_epsilon_plus --recipe gradient " + flags + " --out " + out.string();
+}
+
+}  // namespace
+
+TEST(Select, ShowsTheMetricsOwnValueWhereLowerIsBetter) {
+  const TemporaryFolder folder;
+  const std::string flags = "--metric pixel_flipping:order=morf,patch=16,steps=4,score=probability";
+  const Outcome o = heatproof(select(folder.path(), flags + " --json"));
+  ASSERT_EQ(o.code, 0) << o.err;
+  const json j = json::parse(o.out);
+  EXPECT_EQ(j["objective"]["ideal"], "lower is better");
+  const json& ranking = j["ranking"];
+  for (std::size_t k = 0; k < ranking.size(); ++k) {
+    const json& r = ranking[k];
+    EXPECT_GT(r["score"].get<double>(), 0) << r["recipe"];  // an area under a probability
+    EXPECT_LE(r["low"].get<double>(), r["high"].get<double>());
+    if (k == 0) {
+      EXPECT_TRUE(r["shortfall"].is_null());
+      continue;
+    }
+    EXPECT_GE(r["score"].get<double>(), ranking[k - 1]["score"].get<double>());
+    EXPECT_NEAR(r["shortfall"]["mean"].get<double>(),
+                r["score"].get<double>() - ranking[0]["score"].get<double>(), 1e-9);
+    EXPECT_LE(r["shortfall"]["low"].get<double>(), r["shortfall"]["mean"].get<double>());
+    EXPECT_EQ(r["shortfall"]["n"], j["images"]);
+  }
+  const Outcome text = heatproof(select(folder.path(), flags));
+  EXPECT_NE(text.out.find("(lower is better)"), std::string::npos) << text.out;
+}
+
+TEST(Select, LeavesNothingBehindWhenItIsRefused) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(heatproof(select(folder / "out", "--metric pointing_game")).code, 2);
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+}
+
+TEST(Select, NamesRecipesWithoutAScore) {
+  const TemporaryFolder folder;
+  // The relevance of `uniform` is constant, so that it correlates with nothing.
+  const Outcome o =
+      heatproof(select(folder.path(), "--json --metric faithfulness_correlation:nr_runs=8,subset_size=64"));
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_NE(o.err.find("faithfulness_correlation"), std::string::npos) << o.err;
+  EXPECT_NE(o.err.find("of uniform is no number on 24 of 24 images"), std::string::npos) << o.err;
+  const json j = json::parse(o.out);
+  EXPECT_NE(j["best"], "uniform");
+  EXPECT_EQ(j["ranking"].back()["recipe"], "uniform");
+  EXPECT_TRUE(j["ranking"].back()["score"].is_null());
+}
+
+TEST(Report, NamesAFileThatIsNoResult) {
+  const TemporaryFolder folder;
+  for (const char* content : {"hello", ""}) {
+    write_file(folder / "afile", content);
+    const Outcome o = heatproof("report " + (folder / "afile").string());
+    EXPECT_EQ(o.code, 3);
+    EXPECT_NE(o.err.find("afile: not a results file"), std::string::npos) << o.err;
+    EXPECT_EQ(read_file(folder / "afile"), content);  // and leaves it alone
+  }
+}
+
+}  // namespace heatproof

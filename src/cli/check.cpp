@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/files.h"
+#include "cli/check_axioms.h"
 #include "cli/common.h"
 #include "explain/equivalents.h"
 #include "heatproof/error.h"
@@ -25,26 +26,11 @@ constexpr std::int64_t kFrames = 12;
 
 struct CheckFlags {
   ModelFlags model;
-  std::string input, recipe, target = "auto", out, motion = "translation";
+  std::string input, recipe, target = "auto", out, masks, motion = "translation";
+  std::int64_t limit = 0;  // images; 0: all
   bool frames = false;
   std::vector<std::string> metrics;  // empty: the axioms
 };
-
-/// What check measures when nothing else is asked for.
-std::vector<std::string> axioms_of(bool image, bool small) {
-  std::vector<std::string> axioms{
-      "conservation", "completeness:to=score",     "completeness:perturb_baseline=mean",
-      "positivity",   "sensitivity_a:features=64", "sensitivity_b:features=64"};
-  axioms.emplace_back(small ? "continuity:ascent=8" : "continuity:ascent=4,path=2");
-  if (image) {
-    axioms.emplace_back("continuity:neighbours=0,motion=rotation");
-    axioms.emplace_back("continuity:neighbours=0,motion=brightness");
-  }
-  axioms.emplace_back("input_invariance:measure=cosine");
-  axioms.emplace_back("pixel_flipping");
-  axioms.emplace_back("pixel_flipping:order=morf");
-  return axioms;
-}
 
 /// An explanation of all inputs with everything that axioms look at.
 struct Subject {
@@ -55,6 +41,7 @@ struct Subject {
   Subject(const Recipe& r, const Session& session, const ExplainOptions& options, const InputSet& set)
       : recipe(r), explainer(session.network(), {r}, options), evaluation{.network = session.network()} {
     evaluation.inputs = set.inputs;
+    evaluation.masks = set.masks;
     evaluation.logits = session.network().predict(set.inputs);
     evaluation.black = session.black();
     evaluation.white = session.white();
@@ -78,16 +65,23 @@ struct Subject {
 struct Axiom {
   MetricSpec metric;
   std::vector<double> scores;
-  double mean, low, high, uniform;
+  Interval interval;  // of the mean over images
+  double least, most, uniform;
+  Interval over_uniform;  // paired by image
 };
 
 Axiom measure(const std::string& text, const Evaluation& e, const Evaluation* uniform) {
   const MetricSpec metric = parse_metric(text);
   const std::vector<double> scores = evaluate(metric, e).values;
-  const auto [low, high] = std::ranges::minmax(scores);
-  const double control = uniform == nullptr ? std::numeric_limits<double>::quiet_NaN()
-                                            : mean_of(evaluate(metric, *uniform).values);
-  return {metric, scores, mean_of(scores), low, high, control};
+  const auto [least, most] = std::ranges::minmax(scores);
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  const Bootstrap bootstrap(scores.size(), e.seed);
+  Axiom axiom{metric, scores, bootstrap.interval(scores), least, most, kNaN, {kNaN, kNaN, kNaN}};
+  if (uniform == nullptr) return axiom;
+  const std::vector<double> control = evaluate(metric, *uniform).values;
+  axiom.uniform = mean_of(control);
+  axiom.over_uniform = bootstrap.interval(minus(scores, control));
+  return axiom;
 }
 
 std::vector<Axiom> measure_axioms(const Subject& subject, const Subject& uniform) {
@@ -171,14 +165,26 @@ std::vector<double> changes_along(const Evaluation& e) {
   return changes;
 }
 
+/// One row of the axioms; what there is only of several samples is left out of one.
+void print_axiom(bool many, std::string_view name, std::string_view mean, std::string_view interval,
+                 std::string_view least, std::string_view most, std::string_view uniform,
+                 std::string_view ideal) {
+  fmt::print("{:<52} {:>11}", name, mean);
+  if (many) fmt::print(" {:<24} {:>11} {:>11}", interval, least, most);
+  fmt::print(" {:>11}  {}\n", uniform, ideal);
+}
+
 void print_text(const Recipe& recipe, const std::vector<Axiom>& axioms,
                 const std::vector<report::LedgerRow>& ledger, std::size_t samples) {
   const auto number = [](double v) { return std::isnan(v) ? std::string("n/a") : fmt::format("{:.5g}", v); };
-  fmt::print("{} on {} sample{}\n\n{:<52} {:>11} {:>11} {:>11} {:>11}  {}\n", recipe.text, samples,
-             samples == 1 ? "" : "s", "axiom", "mean", "least", "most", "uniform", "ideal");
+  const bool many = samples > 1;
+  fmt::print("{} on {} sample{}\n\n", recipe.text, samples, many ? "s" : "");
+  print_axiom(many, "axiom", many ? "mean" : "measured", "[95 % interval]", "least", "most", "uniform",
+              "ideal");
   for (const Axiom& a : axioms)
-    fmt::print("{:<52} {:>11} {:>11} {:>11} {:>11}  {}\n", a.metric.text, number(a.mean), number(a.low),
-               number(a.high), number(a.uniform), to_string(a.metric.better()));
+    print_axiom(many, a.metric.text, number(a.interval.mean),
+                fmt::format("[{}, {}]", number(a.interval.low), number(a.interval.high)), number(a.least),
+                number(a.most), number(a.uniform), to_string(a.metric.better()));
   if (ledger.empty()) {
     fmt::print("\nNo layer-by-layer sums: {} does not propagate relevance.\n", recipe.method->name);
     return;
@@ -193,6 +199,26 @@ void print_text(const Recipe& recipe, const std::vector<Axiom>& axioms,
                row.entering, row.leaving, row.absorbed, row.created, row.rest(), row.layer);
 }
 
+void add_measured(report::CheckReport& r, const Axiom& a) {
+  if (a.metric.text == "pixel_flipping")
+    r.gain = {a.interval.mean, a.interval.low, a.interval.high}, r.uniform_gain = a.uniform;
+  const report::Measured measured{{a.interval.mean, a.interval.low, a.interval.high}, a.least, a.most};
+  if (a.metric.metric->name == "implementation_invariance") {
+    const Equivalent& rewrite = find_equivalent(a.metric.parameters.text("rewrite"));
+    r.rewrites.push_back({rewrite.name, rewrite.about, measured});
+    return;
+  }
+  const AxiomText text = text_of(a.metric);
+  r.axioms.push_back({text.group,
+                      text.about,
+                      a.metric.text,
+                      text.reading,
+                      to_string(a.metric.better()),
+                      measured,
+                      a.uniform,
+                      {a.over_uniform.mean, a.over_uniform.low, a.over_uniform.high}});
+}
+
 report::CheckReport describe(const Session& session, const Subject& subject, const std::vector<Axiom>& axioms,
                              const std::vector<report::LedgerRow>& ledger, const GlobalFlags& global,
                              const CheckFlags& f) {
@@ -201,18 +227,7 @@ report::CheckReport describe(const Session& session, const Subject& subject, con
   r.recipe = subject.recipe.text;
   r.images = static_cast<std::size_t>(subject.evaluation.size());
   r.conservation = mean_of(evaluate(parse_metric("conservation"), subject.evaluation).values);
-  for (const Axiom& a : axioms) {
-    if (a.metric.metric->name != "implementation_invariance") {
-      r.axioms.push_back({a.metric.text, a.metric.metric->about, to_string(a.metric.better()), a.mean, a.low,
-                          a.high, a.uniform});
-      continue;
-    }
-    const Equivalent& rewrite = find_equivalent(a.metric.parameters.text("rewrite"));
-    r.rewrites.push_back({rewrite.name, rewrite.about, a.mean, a.high});
-  }
-  for (const Axiom& a : axioms) {
-    if (a.metric.text == "pixel_flipping") r.gain = a.mean, r.uniform_gain = a.uniform;
-  }
+  for (const Axiom& a : axioms) add_measured(r, a);
   r.ledger = ledger;
   r.path = f.frames ? "the frames" : f.motion;
   add_frames(r, subject, session, f);
@@ -228,13 +243,17 @@ report::CheckReport describe(const Session& session, const Subject& subject, con
 void print_check_json(const Subject& subject, const std::vector<Axiom>& axioms,
                       const std::vector<LedgerLine>& ledger, const CheckFlags& f) {
   nlohmann::json list = nlohmann::json::array();
-  for (const Axiom& a : axioms)
+  for (const Axiom& a : axioms) {
+    const AxiomText text = text_of(a.metric);
     list.push_back({{"metric", a.metric.text},
                     {"scores", a.scores},
-                    {"mean", a.mean},
+                    {"mean", a.interval.mean},
+                    {"low", a.interval.low},
+                    {"high", a.interval.high},
                     {"uniform", a.uniform},
                     {"ideal", to_string(a.metric.better())},
-                    {"about", a.metric.metric->about}});
+                    {"about", text.reading.empty() ? text.about : text.reading}});
+  }
   nlohmann::json lines = nlohmann::json::array();
   for (const LedgerLine& line : ledger)
     lines.push_back(
@@ -253,12 +272,32 @@ void print_check_json(const Subject& subject, const std::vector<Axiom>& axioms,
   print_json(result);
 }
 
-void check_command(const GlobalFlags& global, const CheckFlags& f) {
-  const Recipe recipe = read_recipe(f.recipe);
+/// Refuses what cannot be measured before anything is.
+void validate(const CheckFlags& f) {
   if (std::ranges::find(motion_names(), f.motion) == motion_names().end())
     throw UsageError(fmt::format("--motion {}: use translation, rotation or brightness", f.motion));
+  for (const std::string& text : f.metrics) {
+    if (parse_metric(text).metric->needs_masks && f.masks.empty())
+      throw UsageError(fmt::format("{} needs masks; give --masks FOLDER or FILE.npy", text));
+  }
+}
+
+/// The inputs with their masks.
+InputSet load(const Session& session, const CheckFlags& f) {
+  InputSet set = session.load(f.input, f.limit);
+  if (f.frames && set.size() < 2)
+    throw UsageError(fmt::format(
+        "--frames: {} gives one image, and a video needs at least two; give the folder of its frames",
+        f.input));
+  if (!f.masks.empty()) load_masks(set, f.masks, session.preprocessing());
+  return set;
+}
+
+void check_command(const GlobalFlags& global, const CheckFlags& f) {
+  const Recipe recipe = read_recipe(f.recipe);
+  validate(f);
   const Session session(global, f.model);
-  const InputSet set = session.load(f.input);
+  const InputSet set = load(session, f);
   ExplainOptions options = session.explain_options(global.seed);
   Subject subject(recipe, session, options, set);
   Subject uniform(parse_recipe("uniform"), session, options, set);
@@ -298,6 +337,9 @@ void add_check(CLI::App& app, GlobalFlags& global) {
   command->add_option("INPUT", f->input, "an image, a folder, or .npy/.npz")->required();
   command->add_option("--recipe", f->recipe, "name:key=value,..., or a recipe.toml")->required();
   command->add_option("--metric", f->metrics, "what to measure; may be repeated");
+  command->add_option("--masks", f->masks, "masks of the true evidence: a folder, or .npy [N, H, W]");
+  command->add_option("--limit", f->limit, "measure only the first so many images; 0: all")
+      ->check(CLI::Range(0, 1000000000));
   command->add_option("--target", f->target,
                       "auto (the predicted class), an index, a label, or a .npy of indices");
   command->add_option("--out", f->out, "folder for check.html, with charts and an animation");

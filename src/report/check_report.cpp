@@ -13,35 +13,70 @@ namespace {
 constexpr double kUnchanged = 1e-3;  // dissimilarity that rounding alone may cause
 
 std::size_t unchanged(const CheckReport& r) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(r.rewrites, [](const MeasuredRewrite& w) { return w.high < kUnchanged; }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      r.rewrites, [](const MeasuredRewrite& w) { return w.measured.most < kUnchanged; }));
 }
 
 std::size_t rewritten(const CheckReport& r) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(r.rewrites, [](const MeasuredRewrite& w) { return !std::isnan(w.high); }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      r.rewrites, [](const MeasuredRewrite& w) { return !std::isnan(w.measured.most); }));
+}
+
+/// "mean [low, high]".
+std::string estimate_text(const Estimate& e, int digits) {
+  if (!std::isfinite(e.low)) return number(e.mean, digits);
+  return fmt::format("{} [{}, {}]", number(e.mean, digits), number(e.low, digits), number(e.high, digits));
+}
+
+/// "lower", "higher" or "1".
+std::string ideal_word(const std::string& ideal) { return ideal.substr(0, ideal.find(' ')); }
+
+/// How `uniform` fares where pixels are removed: as measured, and certain only where the paired interval is.
+std::string exposed(const CheckReport& r) {
+  int rows = 0;
+  int worse = 0;
+  for (const MeasuredAxiom& a : r.axioms) {
+    if (a.group != "Selectivity" || std::isnan(a.uniform)) continue;
+    ++rows;
+    const bool lower = ideal_word(a.ideal) == "lower";
+    if (r.images > 1)
+      worse += lower ? a.over_uniform.high < 0 : a.over_uniform.low > 0;
+    else
+      worse += lower ? a.measured.mean.mean < a.uniform : a.measured.mean.mean > a.uniform;
+  }
+  if (rows == 0) return "";
+  return fmt::format(" Here `{}` is better than `uniform` in {} of these {} rows{}.", r.recipe, worse, rows,
+                     r.images > 1 ? " (with 95 % certainty, image by image)" : ", on a single image");
+}
+
+std::vector<std::string> axiom_row(const MeasuredAxiom& a, bool many) {
+  std::string name = fmt::format("<code>{}</code>", escape(a.metric));
+  if (!a.reading.empty()) name += "<br>" + escape(a.reading);
+  std::vector<std::string> row{name, estimate_text(a.measured.mean, 3)};
+  if (many) row.insert(row.end(), {number(a.measured.least, 3), number(a.measured.most, 3)});
+  row.insert(row.end(), {number(a.uniform, 3), escape(ideal_word(a.ideal))});
+  return row;
 }
 
 void add_axioms(Page& page, const CheckReport& r) {
   page.section("The axioms");
-  page.text(
-      "Each row is measured on the network and inputs at hand. `uniform` spreads the score evenly over all "
-      "pixels and "
-      "explains nothing: an axiom that it passes, too, is no evidence. Only the rows that remove pixels and "
-      "watch the score "
-      "(selectivity) expose it.");
   const bool many = r.images > 1;
+  page.text(fmt::format(
+      "Each row is measured on the network and inputs at hand{}. `uniform` spreads the score evenly over all "
+      "pixels and explains nothing: an axiom that it passes, too, is no evidence. Only the rows that remove "
+      "pixels and watch the score (selectivity) expose it.{}",
+      many ? "; in brackets, 95 % bootstrap intervals of the mean over images" : "", exposed(r)));
   std::vector<std::string> header{"axiom", many ? "mean" : "measured"};
   if (many) header.insert(header.end(), {"least", "most"});
-  header.insert(header.end(), {"uniform", "ideal"});
+  header.insert(header.end(), {"uniform", "better"});
   std::vector<bool> numeric(header.size(), true);
   numeric.front() = numeric.back() = false;
   std::vector<std::vector<std::string>> rows;
-  for (const MeasuredAxiom& a : r.axioms) {
-    rows.push_back(
-        {fmt::format("<code>{}</code><br>{}", escape(a.metric), escape(a.about)), number(a.mean, 4)});
-    if (many) rows.back().insert(rows.back().end(), {number(a.low, 4), number(a.high, 4)});
-    rows.back().insert(rows.back().end(), {number(a.uniform, 4), escape(a.ideal)});
+  for (std::size_t k = 0; k < r.axioms.size(); ++k) {
+    if (k == 0 || r.axioms[k].group != r.axioms[k - 1].group)
+      rows.push_back(
+          {fmt::format("<strong>{}</strong><br>{}", escape(r.axioms[k].group), escape(r.axioms[k].about))});
+    rows.push_back(axiom_row(r.axioms[k], many));
   }
   page.table(header, rows, numeric);
 }
@@ -57,12 +92,23 @@ void add_rewrites(Page& page, const CheckReport& r) {
       "the function is written, and depend on some of it by design.");
   std::vector<std::vector<std::string>> rows;
   for (const MeasuredRewrite& w : r.rewrites)
-    rows.push_back({fmt::format("<code>{}</code>", escape(w.name)), escape(w.about), number(w.mean, 3),
-                    number(w.high, 3),
-                    std::isnan(w.high)    ? "nothing to rewrite"
-                    : w.high < kUnchanged ? "invariant"
-                                          : "changes"});
+    rows.push_back({fmt::format("<code>{}</code>", escape(w.name)), escape(w.about),
+                    estimate_text(w.measured.mean, 3), number(w.measured.most, 3),
+                    std::isnan(w.measured.most)    ? "nothing to rewrite"
+                    : w.measured.most < kUnchanged ? "invariant"
+                                                   : "changes"});
   page.table({"rewrite", "what it does", "mean", "most", ""}, rows, {false, false, true, true, false});
+}
+
+/// A layer's name, of long ones the end, or what it computes where it has none.
+std::string label_of(const LedgerRow& row) {
+  constexpr std::size_t kLongest = 24;
+  if (row.layer.empty()) return row.op;
+  if (row.layer.size() <= kLongest) return row.layer;
+  // Not in the middle of a character of several bytes.
+  std::size_t start = row.layer.size() - kLongest + 1;
+  while (start < row.layer.size() && (static_cast<unsigned char>(row.layer[start]) & 0xC0) == 0x80) ++start;
+  return "…" + row.layer.substr(start);
 }
 
 nlohmann::json ledger_chart(const CheckReport& r) {
@@ -74,7 +120,7 @@ nlohmann::json ledger_chart(const CheckReport& r) {
     // Activations, reshapes and the like hand everything on.
     const double taken = std::fabs(row.created) + std::fabs(row.absorbed) + std::fabs(row.rest());
     if (taken <= 1e-9 * std::fabs(output)) continue;
-    labels.push_back(fmt::format("{} {}", k + 1, row.op));
+    labels.push_back(label_of(row));
     series[0].push_back(row.leaving / output);
     series[1].push_back(row.absorbed / output);
     series[2].push_back(-row.created / output);
@@ -155,10 +201,10 @@ std::string headline(const CheckReport& r) {
     text += fmt::format(", and stays what it is in {} of {} rewritings of the network", unchanged(r),
                         rewritten(r));
   text += ".";
-  if (!std::isnan(r.gain))
+  if (!std::isnan(r.gain.mean))
     text += fmt::format(
         " Its relevance gain by removing pixels is {}; that of `uniform`, which says nothing, {}.",
-        number(r.gain, 3), number(r.uniform_gain, 2));
+        estimate_text(r.gain, 3), number(r.uniform_gain, 2));
   return text;
 }
 

@@ -6,20 +6,30 @@
 #include <vector>
 
 #include "report/page.h"
+#include "report/select_report.h"
 
 namespace heatproof::report {
 
-/// One measured axiom; `uniform`: what relevance spread evenly gets, NaN where it was not measured.
+/// Over the images: the mean with its interval, and the extremes.
+struct Measured {
+  Estimate mean;
+  double least, most;
+};
+
+/// One measured axiom. Rows of a group follow each other and share what they are about; `reading` is of the
+/// row alone. `uniform`: what relevance spread evenly gets, NaN where it was not measured.
 struct MeasuredAxiom {
-  std::string metric, about, ideal;
-  double mean, low, high, uniform;
+  std::string group, about, metric, reading, ideal;
+  Measured measured;
+  double uniform;
+  Estimate over_uniform{NAN, NAN, NAN};  // measured − uniform, paired by image
 };
 
 /// How much the explanation changes when the network is written in another way; NaN where the network has
 /// nothing to rewrite.
 struct MeasuredRewrite {
   std::string name, about;
-  double mean, high;
+  Measured measured;
 };
 
 /// Relevance at one layer, means over samples: entering + created by stabilizers = leaving + absorbed by the
@@ -34,7 +44,8 @@ struct CheckReport {
   std::string model, recipe;
   std::size_t images = 0;
   double conservation = 0;
-  double gain = NAN, uniform_gain = NAN;  // relevance gain by removing pixels, of the recipe and of `uniform`
+  Estimate gain{NAN, NAN, NAN};  // relevance gain by removing pixels, of the recipe
+  double uniform_gain = NAN;     // and of `uniform`
   std::vector<MeasuredAxiom> axioms;
   std::vector<MeasuredRewrite> rewrites;
   std::vector<LedgerRow> ledger;  // from the output to the input

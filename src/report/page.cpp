@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -74,6 +75,11 @@ std::string number(double value, int digits) {
 Page::Page(std::string title, std::string headline, bool warning)
     : title_(std::move(title)), headline_(std::move(headline)), warning_(warning) {}
 
+Page& Page::headline(std::string text) {
+  headline_ = std::move(text);
+  return *this;
+}
+
 Page& Page::warn(bool warning) {
   warning_ = warning;
   return *this;
@@ -115,8 +121,12 @@ Page& Page::table(const std::vector<std::string>& header, const std::vector<std:
     } else {
       body_ += "<tr>";
     }
-    for (std::size_t i = first; i < row.size(); ++i)
-      body_ += fmt::format("<td{}>{}</td>", kind(i - first), row[i]);
+    for (std::size_t i = first; i < row.size(); ++i) {
+      const std::size_t rest =
+          i + 1 == row.size() ? header.size() - std::min(header.size() - 1, i - first) : 1;
+      body_ += fmt::format("<td{}{}>{}</td>", kind(i - first),
+                           rest > 1 ? fmt::format(" colspan=\"{}\"", rest) : "", row[i]);
+    }
     body_ += "</tr>\n";
   }
   body_ += "</tbody></table></div>\n";

@@ -27,12 +27,15 @@ class Page {
   /// headline: the answer in one sentence; may hold `code` in backticks.
   Page(std::string title, std::string headline, bool warning = false);
 
+  /// Replaces the headline, for pages that know their answer last.
+  Page& headline(std::string text);
   /// Marks the headline as bad news.
   Page& warn(bool warning);
   Page& section(std::string_view heading);
   Page& text(std::string_view paragraph);  // backticks become code
   Page& html(std::string_view markup);     // already safe
-  /// cells may hold markup that is already safe; `numeric` columns are right-aligned.
+  /// cells may hold markup that is already safe; `numeric` columns are right-aligned; the last cell of a
+  /// short row takes up what is left.
   Page& table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows,
               const std::vector<bool>& numeric);
   /// A Chart.js chart; `alternative` describes it for those who cannot see it.

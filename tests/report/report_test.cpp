@@ -20,9 +20,14 @@ SelectReport sample_report() {
   r.images = 20;
   r.objective = "pixel_flipping";
   r.objective_about = "about";
+  r.objective_better = "higher is better";
   r.ranking.push_back({.recipe = "lrp_zplus", .about = "a", .score = {3, 2.5, 3.5}, .in_best_set = true});
-  r.ranking.push_back(
-      {.recipe = "gradient", .about = "b", .score = {1, 0.5, 1.5}, .p = 0.001, .effect = 1.5});
+  r.ranking.push_back({.recipe = "gradient",
+                       .about = "b",
+                       .score = {1, 0.5, 1.5},
+                       .p = 0.001,
+                       .effect = 1.5,
+                       .shortfall = {2, 1.25, 2.75}});
   r.ranking.push_back(
       {.recipe = "random", .about = "c", .score = {0, NAN, NAN}, .p = 0.001, .control = true});
   for (auto& e : r.ranking) {
@@ -97,10 +102,13 @@ TEST(CheckReport, ShowsAxiomsLedgerPathAndRewritings) {
   r.recipe = "lrp_zplus";
   r.images = 1;
   r.conservation = 0.9;
-  r.gain = 5;
+  r.gain = {5, 4, 6};
   r.uniform_gain = 0.1;
-  r.axioms = {{"positivity", "about", "lower is better", 0, 0, 0, 0}};
-  r.rewrites = {{"split", "a", 0, 0}, {"max_halves", "b", 0.5, 0.5}, {"zero_taps", "c", NAN, NAN}};
+  const auto one = [](double v) { return Measured{{v, NAN, NAN}, v, v}; };
+  r.axioms = {{"Positivity", "about all", "positivity", "of this row", "lower is better", one(0), 0},
+              {"Continuity", "shared text", "continuity", "", "lower is better", one(1), 0},
+              {"Continuity", "shared text", "continuity:motion=rotation", "", "lower is better", one(1), 0}};
+  r.rewrites = {{"split", "a", one(0)}, {"max_halves", "b", one(0.5)}, {"zero_taps", "c", one(NAN)}};
   r.ledger = {{"conv1", "Conv", "zplus", 4, 3, 0.5, -0.25}, {"relu1", "Relu", "pass", 3, 3, 0, 0}};
   EXPECT_DOUBLE_EQ(r.ledger[0].rest(), 0.25);
   r.path = "translation";
@@ -114,6 +122,35 @@ TEST(CheckReport, ShowsAxiomsLedgerPathAndRewritings) {
        {"created by stabilizers", "nothing to rewrite", "data-marks=\"chart-0\"", "frame 2"})
     EXPECT_NE(html.find(part), std::string::npos) << part;
   EXPECT_EQ(html.find("<th scope=\"col\" class=\"number\">least"), std::string::npos);  // of one sample
+  EXPECT_EQ(html.find("shared text"), html.rfind("shared text"));                       // once per group
+  EXPECT_NE(html.find("\"conv1\""), std::string::npos);  // layers are named in the chart
+}
+
+TEST(CheckReport, GivesIntervalsOfSeveralImages) {
+  CheckReport r;
+  r.recipe = "lrp_zplus";
+  r.images = 3;
+  r.gain = {5, 4, 6};
+  r.uniform_gain = 0.1;
+  r.axioms = {{"Positivity", "about", "positivity", "", "lower is better", {{0.123, 0.1, 0.14}, 0, 0.2}, 0}};
+  const std::string html = render(r);
+  EXPECT_NE(html.find("0.123 [0.100, 0.140]"), std::string::npos);
+  EXPECT_NE(headline(r).find("5.00 [4.00, 6.00]"), std::string::npos) << headline(r);
+}
+
+TEST(SelectReport, SaysTheDirectionAndHowFarOthersAreBehind) {
+  SelectReport r = sample_report();
+  EXPECT_NE(render(r).find("2.00 [1.25, 2.75]"), std::string::npos);
+  r.objective_better = "lower is better";
+  EXPECT_NE(headline(r).find("lower is better"), std::string::npos);
+  EXPECT_NE(render(r).find("(lower is better)"), std::string::npos);
+}
+
+TEST(SelectReport, LeavesOutCurvesWhereThereAreNone) {
+  SelectReport r = sample_report();
+  EXPECT_NE(render(r).find("Flipping curves"), std::string::npos);
+  for (auto& e : r.ranking) e.curves = {{"morf", {NAN, NAN}}};
+  EXPECT_EQ(render(r).find("urves</h2>"), std::string::npos);
 }
 
 TEST(Headline, SaysWhatWasFound) {

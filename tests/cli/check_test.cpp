@@ -1,0 +1,82 @@
+// heatproof check: what it measures, of how many images, and what it refuses.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/files.h"
+#include "support/files.h"
+
+namespace heatproof {
+
+using namespace testing;
+using nlohmann::json;
+
+namespace {
+
+const std::string kCheck = "check " + shapes("shapes.onnx").string() + " " + shapes("images").string() +
+                           " --recipe lrp_epsilon_plus ";
+
+json json_of(const Outcome& o) {
+  EXPECT_EQ(o.code, 0) << o.err;
+  return json::parse(o.out);
+}
+
+void expect_refused(const std::string& arguments, const std::string& part) {
+  const Outcome o = heatproof(arguments);
+  EXPECT_EQ(o.code, 2) << arguments;
+  EXPECT_EQ(std::ranges::count(o.err, '\n'), 1) << o.err;
+  EXPECT_NE(o.err.find(part), std::string::npos) << o.err;
+}
+
+}  // namespace
+
+TEST(Check, MeasuresSelectivityAndGivesIntervals) {
+  const TemporaryFolder folder;
+  const json j = json_of(heatproof(kCheck + "--limit 3 --json --out " + folder.path().string()));
+  EXPECT_EQ(j["targets"].size(), 3U);
+  const auto named = [&](const std::string& start) {
+    return std::ranges::find_if(
+        j["axioms"], [&](const json& a) { return a["metric"].get<std::string>().starts_with(start); });
+  };
+  for (const char* axiom : {"conservation", "positivity", "continuity", "sensitivity_a", "selectivity",
+                            "implementation_invariance"})
+    EXPECT_NE(named(axiom), j["axioms"].end()) << axiom;
+  const json a = *named("selectivity");
+  EXPECT_LT(a["low"].get<double>(), a["mean"].get<double>());
+  EXPECT_GT(a["high"].get<double>(), a["mean"].get<double>());
+  const json gain = *named("pixel_flipping");
+  EXPECT_GT(gain["mean"].get<double>(), gain["uniform"].get<double>());
+  const std::string html = read_file(folder / "check.html");
+  EXPECT_NE(html.find("bootstrap intervals"), std::string::npos);
+  EXPECT_NE(html.find("is better than <code>uniform</code> in"), std::string::npos);
+}
+
+TEST(Check, TextSaysWhatEachVariantMeasures) {
+  const json j =
+      json_of(heatproof(kCheck + "--limit 1 --json --metric completeness:to=score --metric completeness"));
+  EXPECT_EQ(j["axioms"][0]["about"].get<std::string>().find("baseline"), std::string::npos);
+  EXPECT_NE(j["axioms"][1]["about"].get<std::string>().find("baseline"), std::string::npos);
+}
+
+TEST(Check, PrintsIntervalsOfSeveralImagesOnly) {
+  EXPECT_NE(heatproof(kCheck + "--limit 2 --metric positivity").out.find("[95 % interval]"),
+            std::string::npos);
+  EXPECT_EQ(heatproof(kCheck + "--limit 1 --metric positivity").out.find("[95 % interval]"),
+            std::string::npos);
+}
+
+TEST(Check, TakesMasks) {
+  const json j = json_of(heatproof(kCheck + "--limit 2 --json --metric relevance_rank_accuracy --masks " +
+                                   shapes("masks").string()));
+  EXPECT_GT(j["axioms"][0]["mean"].get<double>(), 0.3);
+}
+
+TEST(Check, RefusesWhatItCannotMeasure) {
+  expect_refused(kCheck + "--metric pointing_game", "--masks");
+  expect_refused(kCheck + "--frames --limit 1", "at least two");
+  expect_refused(kCheck + "--limit -1", "--limit");
+  expect_refused(kCheck + "--seed -4", "seed");
+}
+
+}  // namespace heatproof

@@ -60,23 +60,28 @@ void add_division(report::Page& page, std::vector<Figure>& figures) {
                     report::number(stabilized, 4), report::number(exciting, 4)});
     // One hidden neuron: R_1 = R_out / (1 + ε) · 1 / (δ + ε).
     const double expected = 1 / (1 + kStabilizer) / (delta + kStabilizer);
-    figures.push_back({fmt::format("largest relevance without stabilizer, sum {:g}", delta), bare, 1 / delta,
+    figures.push_back({fmt::format("largest relevance without stabilizer, δ = {:g}", delta), bare, 1 / delta,
                        0.01 / delta});
-    figures.push_back({fmt::format("largest relevance with ε = 0.01, sum {:g}", delta), stabilized, expected,
+    figures.push_back({fmt::format("largest relevance with ε = 0.01, δ = {:g}", delta), stabilized, expected,
                        0.01 * expected});
-    figures.push_back({fmt::format("largest relevance of z⁺, sum {:g}", delta), exciting, 1, 1e-3});
+    figures.push_back({fmt::format("largest relevance of z⁺, δ = {:g}", delta), exciting, 1, 1e-3});
   }
   page.section("A division by nearly zero");
   page.text(
       "relu(x₁ − (1 − δ)·x₂) / δ at x = (1, 1): the score is 1 for every δ, but it comes from a neuron whose "
-      "contributions nearly cancel. Without a stabilizer LRP conserves and explodes, R = (1, δ − 1) / δ; ε "
+      "contributions, 1 and δ − 1, nearly cancel: their sum, which relevance is divided by, is δ. Without a "
+      "stabilizer LRP conserves and explodes, R = (1, δ − 1) / δ; ε "
       "bounds relevance at the price of conservation; z⁺ leaves out what inhibits and stays at the score.");
   page.table({"δ", "largest |R|, no stabilizer", "closed form 1/δ", "ε = 0.01", "z⁺"}, rows,
              {true, true, true, true, true});
 }
 
 /// Σ|R| / |f| of gradient × input and z⁺ by depth, in networks that keep the size of their activations.
-void add_explosion(report::Page& page, std::vector<Figure>& figures, std::uint64_t seed) {
+struct Growth {
+  double first, last;  // of gradient × input, at the least and most layers
+};
+
+Growth add_explosion(report::Page& page, std::vector<Figure>& figures, std::uint64_t seed) {
   const Tensor x = inputs(seed);
   const std::vector<std::string> recipes{"gradient_x_input", "lrp_zplus:bias=ignore"};
   const std::vector<double> depths{2, 5, 10, 20, 30, 40};
@@ -97,13 +102,31 @@ void add_explosion(report::Page& page, std::vector<Figure>& figures, std::uint64
   }
   page.section("Explosion with depth");
   page.text(
-      "Sum of |relevance| over |score|, in networks whose activations keep their size from layer to layer "
-      "(as "
-      "batch normalisation makes them); median over 24 inputs.");
+      "Another family than above: random networks whose activations keep their size and spread from layer to "
+      "layer, as batch normalisation makes them (`heatproof demo depth` compares both kinds, and trained "
+      "networks). "
+      "Sum of |relevance| over |score|, median over 24 inputs.");
   add_chart(page, {depths, recipes, series, "layers", "sum of |relevance| / |score|", true});
-  figures.push_back({"gradient × input grows more than tenfold from 2 to 40 layers",
-                     series[0].back() > 10 * series[0].front() ? 1.0 : 0.0, 1, 0});
-  figures.push_back({"z⁺ at 40 layers, sum of |relevance| / |score|", series[1].back(), 1, 1e-2});
+  figures.push_back(question("normalised: gradient × input grows more than tenfold from 2 to 40 layers",
+                             series[0].back() > 10 * series[0].front()));
+  figures.push_back({"normalised: z⁺ at 40 layers, sum of |relevance| / |score|", series[1].back(), 1, 1e-2});
+  return {series[0].front(), series[0].back()};
+}
+
+/// What came out, in one sentence per network family.
+std::string outcome_of(const std::vector<Figure>& figures, double farthest, const Growth& growth) {
+  std::string conserving = "every method conserves";
+  std::string ignoring = "Rules that leave the bias out keep the sum at the score";
+  for (const Figure& f : figures) {
+    if (f.holds()) continue;
+    if (f.name.ends_with("without biases")) conserving = "not every method conserves";
+    if (f.name.ends_with("with biases")) ignoring = "Not even all rules that leave the bias out keep the sum";
+  }
+  return fmt::format(
+      "Without biases {}. With biases, the sum of gradient × input is off by up to {:.0f} % of the score "
+      "(He-initialised networks, 1 to 32 layers). Where activations keep their size, as after batch "
+      "normalisation, its magnitude goes from {} to {} times the score between 2 and 40 layers. {}.",
+      conserving, 100 * farthest, report::number(growth.first), report::number(growth.last), ignoring);
 }
 
 Result run(const Options& options) {
@@ -130,17 +153,13 @@ Result run(const Options& options) {
       if (k == 0) farthest = std::max(farthest, std::fabs(value - 1));
     }
   }
-  figures.push_back({"gradient × input with biases: farthest from 1 over depth is above 0.1",
-                     farthest > 0.1 ? 1.0 : 0.0, 1, 0});
-  const std::string outcome = fmt::format(
-      "Without biases every method conserves; with biases gradient × input is off by up to {:.0f} % and "
-      "explodes "
-      "with depth, while rules that leave the bias out keep the sum at every depth.",
-      100 * farthest);
-  report::Page page = start_page(kConservationDemo, outcome, true);
+  figures.push_back(
+      question("gradient × input with biases: farthest from 1 over depth is above 0.1", farthest > 0.1));
+  report::Page page = start_page(kConservationDemo, "", true);
   page.section("Sum of relevance over score, by depth");
   page.text(
-      "Random ReLU networks with biases, 32 neurons wide; median over 24 inputs. 1 is conservation. (Dashed "
+      "He-initialised ReLU networks with random biases, 32 neurons wide; median over 24 inputs. 1 is "
+      "conservation. (Dashed "
       "lines lie upon others: lrp_epsilon is gradient × input here, and both rules with bias=ignore "
       "conserve.)");
   add_chart(page, {depths,
@@ -150,10 +169,11 @@ Result run(const Options& options) {
                    "sum of relevance / score",
                    false,
                    {true, false, false, true, false}});
-  add_explosion(page, figures, options.seed);
+  const Growth growth = add_explosion(page, figures, options.seed);
   add_division(page, figures);
   const bool holds = all_hold(figures);
-  page.warn(!holds);
+  const std::string outcome = outcome_of(figures, farthest, growth);
+  page.headline(outcome).warn(!holds);
   page.section("Figures");
   add_figures(page, figures);
   page.section("What it shows");

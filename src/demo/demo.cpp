@@ -38,11 +38,19 @@ report::Page start_page(const Demo& demo, const std::string& outcome, bool holds
   return page;
 }
 
+std::string interval_text(const Interval& i, int digits) {
+  return fmt::format("{} [{}, {}]", report::number(i.mean, digits), report::number(i.low, digits),
+                     report::number(i.high, digits));
+}
+
 void add_figures(report::Page& page, const std::vector<Figure>& figures) {
   std::vector<std::vector<std::string>> rows;
+  const auto value = [](const Figure& f, double v) {
+    return f.question ? std::string(v == 1 ? "yes" : "no") : report::number(v, 6);
+  };
   for (const Figure& f : figures)
-    rows.push_back({report::escape(f.name), report::number(f.measured, 6), report::number(f.expected, 6),
-                    f.holds() ? "yes" : "no"});
+    rows.push_back(
+        {report::escape(f.name), value(f, f.measured), value(f, f.expected), f.holds() ? "yes" : "no"});
   page.table({"figure", "measured", "expected", "holds"}, rows, {false, true, true, false});
 }
 
@@ -80,6 +88,8 @@ nlohmann::json to_json(const std::vector<Figure>& figures) {
         {{"name", f.name}, {"measured", f.measured}, {"expected", f.expected}, {"holds", f.holds()}});
   return list;
 }
+
+nlohmann::json to_json(const Interval& i) { return {{"mean", i.mean}, {"low", i.low}, {"high", i.high}}; }
 
 bool all_hold(const std::vector<Figure>& figures) { return std::ranges::all_of(figures, &Figure::holds); }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "report/page.h"
+#include "select/statistics.h"
 
 namespace heatproof::demo {
 
@@ -19,6 +20,7 @@ struct Options {
 struct Figure {
   std::string name;
   double measured, expected, tolerance;
+  bool question = false;  // 1 is yes and 0 no
   bool holds() const { return measured >= expected - tolerance && measured <= expected + tolerance; }
 };
 
@@ -41,6 +43,14 @@ const Demo& find_demo(const std::string& name);
 
 /// A page that starts with the outcome and the claim.
 report::Page start_page(const Demo& demo, const std::string& outcome, bool holds);
+/// A yes or no, which should be yes.
+inline Figure question(std::string name, bool answer) {
+  return {std::move(name), answer ? 1.0 : 0.0, 1, 0, true};
+}
+
+/// "mean [low, high]".
+std::string interval_text(const Interval& interval, int digits = 3);
+
 /// A table of figures: name, measured, expected.
 void add_figures(report::Page& page, const std::vector<Figure>& figures);
 /// Lines over common positions along x, to scale. logarithmic: of the y axis. dashed: lines that are theory,
@@ -55,6 +65,7 @@ struct LineChart {
 };
 void add_chart(report::Page& page, const LineChart& chart);
 nlohmann::json to_json(const std::vector<Figure>& figures);
+nlohmann::json to_json(const Interval& interval);
 bool all_hold(const std::vector<Figure>& figures);
 
 // One file each.

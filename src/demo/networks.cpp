@@ -106,14 +106,18 @@ Network normalised_relu_network(std::int64_t depth, std::int64_t width, std::uin
   });
 }
 
-Shipped load_shipped(const Options& options, const std::string& name) {
-  const auto folder = options.assets / name;
-  const Preprocessing p = read_model_config(folder / (name + ".toml"));
-  Network network([model = Model::load(folder / (name + ".onnx"))](std::int64_t batch) {
+Network load_network(const std::filesystem::path& path) {
+  return Network([model = Model::load(path)](std::int64_t batch) {
     Specialization s;
     s.batch = batch;
     return model.specialize(s);
   });
+}
+
+Shipped load_shipped(const Options& options, const std::string& name) {
+  const auto folder = options.assets / name;
+  const Preprocessing p = read_model_config(folder / (name + ".toml"));
+  Network network = load_network(folder / (name + ".onnx"));
   ExplainOptions explain;
   explain.low = p.black();
   explain.high = p.white();

@@ -26,6 +26,8 @@ Network random_relu_network(std::int64_t depth, std::int64_t width, bool biased,
 /// then one linear output.
 Network normalised_relu_network(std::int64_t depth, std::int64_t width, std::uint64_t seed);
 
+Network load_network(const std::filesystem::path& onnx);
+
 /// The shipped network with its images and predictions.
 struct Shapes {
   Network network;

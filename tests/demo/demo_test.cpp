@@ -12,8 +12,12 @@ namespace heatproof::demo {
 
 using namespace heatproof::testing;
 
+namespace {
+const std::filesystem::path kAssets = std::filesystem::path(HEATPROOF_SOURCE_DIR) / "assets";
+}
+
 TEST(Demo, EveryClaimIsMeasuredAndHolds) {
-  const Options options{std::filesystem::path(HEATPROOF_SOURCE_DIR) / "assets", 0};
+  const Options options{kAssets, 0};
   for (const Demo* demo : demos()) {
     SCOPED_TRACE(demo->name);
     const Result r = demo->run(options);
@@ -26,10 +30,41 @@ TEST(Demo, EveryClaimIsMeasuredAndHolds) {
 
 TEST(Demo, GrowthWithDepthDoesNotHangOnTheSeed) {
   for (const std::uint64_t seed : {1, 2, 3}) {
-    const Result r = kDepthDemo.run({{}, seed});
+    const Result r = kDepthDemo.run({kAssets, seed});
     EXPECT_GT(r.numbers["gradient_growth"].get<double>(), 100);
-    EXPECT_NEAR(r.numbers["zplus_growth"].get<double>(), 1, 1e-3);
+    for (const auto& family : r.numbers["families"])
+      EXPECT_NEAR(family["zplus_growth"].get<double>(), 1, 1e-3) << family["family"];
   }
+}
+
+TEST(Demo, DepthMeasuresRandomAndTrainedNetworks) {
+  const Result r = kDepthDemo.run({kAssets, 0});
+  ASSERT_EQ(r.numbers["families"].size(), 3U);
+  EXPECT_EQ(r.numbers["families"][2]["family"], "trained");
+  for (const auto& family : r.numbers["families"]) {
+    EXPECT_EQ(family["magnitude"][0].size(), r.numbers["depths"].size());
+    EXPECT_EQ(family["linear_regions"].size(), r.numbers["depths"].size());
+  }
+  EXPECT_NE(r.outcome.find("fifty layers deep"), std::string::npos);
+}
+
+TEST(Demo, PagesGivePairedIntervalsAndReasons) {
+  const std::string flipping = kPixelFlippingDemo.run({kAssets, 0}).page.render();
+  EXPECT_NE(flipping.find("paired by image"), std::string::npos);
+  const Result blindspot = kBlindspotDemo.run({kAssets, 0});
+  EXPECT_NE(blindspot.page.render().find("is not exactly positive"), std::string::npos);
+  for (const auto& recipe : blindspot.numbers["recipes"])
+    EXPECT_LT(recipe["relevance_gain_interval"]["low"], recipe["relevance_gain_interval"]["high"]);
+  EXPECT_NE(kContinuityDemo.run({kAssets, 0}).outcome.find("200 %"), std::string::npos);
+  const Result conservation = kConservationDemo.run({kAssets, 0});
+  EXPECT_NE(conservation.page.render().find("<td>yes</td>"), std::string::npos);
+  EXPECT_EQ(conservation.outcome.find("explodes"), std::string::npos);
+}
+
+TEST(Demo, SelectionSaysWhereTheBestLiesAtTheEdge) {
+  const Result r = kSelectionDemo.run({kAssets, 0});
+  EXPECT_EQ(r.numbers["at_the_edge"].get<bool>(), r.outcome.find("That is an edge") != std::string::npos);
+  EXPECT_EQ(r.numbers["largest_magnitude"].size(), r.numbers["gammas"].size());
 }
 
 TEST(Demo, UnknownNamesAreErrors) { EXPECT_THROW(find_demo("depht"), UsageError); }

@@ -183,8 +183,10 @@ void print_text(const Recipe& recipe, const std::vector<Axiom>& axioms,
               "ideal");
   for (const Axiom& a : axioms)
     print_axiom(many, a.metric.text, number(a.interval.mean),
-                fmt::format("[{}, {}]", number(a.interval.low), number(a.interval.high)), number(a.least),
-                number(a.most), number(a.uniform), to_string(a.metric.better()));
+                std::isnan(a.interval.low)
+                    ? ""
+                    : fmt::format("[{}, {}]", number(a.interval.low), number(a.interval.high)),
+                number(a.least), number(a.most), number(a.uniform), to_string(a.metric.better()));
   if (ledger.empty()) {
     fmt::print("\nNo layer-by-layer sums: {} does not propagate relevance.\n", recipe.method->name);
     return;

@@ -97,7 +97,8 @@ Result run(const Options& options) {
   const std::string outcome = fmt::format(
       "While the input slides by one pixel, gradient × input changes by {:.0f} % of its size, the gradient "
       "by "
-      "{:.0f} %, and deep Taylor relevance by {:.0f} %; 200 % would be maps without anything in common.",
+      "{:.0f} %, and deep Taylor relevance by {:.0f} %; 200 % is the most there can be between maps of equal "
+      "size.",
       100 * means[1], 100 * means[0], 100 * means[2]);
   report::Page page = start_page(kContinuityDemo, outcome, holds);
   page.section("A sliding input, frame by frame");

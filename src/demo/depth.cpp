@@ -352,8 +352,8 @@ Result run(const Options& options) {
 
 const Demo kDepthDemo = {
     "depth",
-    "The magnitude and the roughness of gradient × input grow with depth; LRP stays at the size of the "
-    "score.",
+    "The magnitude and the roughness of gradient × input can grow exponentially with depth; LRP stays at the "
+    "size of the score.",
     "Montúfar et al. 2014; Balduzzi et al. 2017; Samek, Montavon, Müller",
     run,
 };

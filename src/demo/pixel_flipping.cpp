@@ -89,6 +89,29 @@ void add_pairs(report::Page& page, const std::vector<Pair>& pairs) {
              {false, true, true, false});
 }
 
+nlohmann::json to_json(const std::vector<Pair>& pairs) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Pair& p : pairs) {
+    list.push_back(demo::to_json(p.difference));
+    list.back().update({{"slow", p.slow}, {"fast", p.fast}});
+  }
+  return list;
+}
+
+/// One image's film, and how its score falls.
+void add_film(report::Page& page, const Shapes& s, const std::vector<Evaluation>& es,
+              const std::vector<Scores>& scores, const std::vector<double>& removed) {
+  page.section("Patch by patch");
+  page.text("The dots in the chart are the frame that is shown.");
+  page.animation({kRecipes[0], "its flipped input", kRecipes[1], "its flipped input"},
+                 film(s, es, scores, kShown), true);
+  add_chart(page, {removed,
+                   kRecipes,
+                   {scores[0].curves.at("morf")[kShown], scores[1].curves.at("morf")[kShown]},
+                   "share of the image removed",
+                   "score of this image"});
+}
+
 Result run(const Options& options) {
   const Shapes s = load_shapes(options);
   const auto relevance = explain(s.network, kRecipes, s.set.inputs, s.targets, s.options);
@@ -123,20 +146,12 @@ Result run(const Options& options) {
       "With the most relevant patches removed first, the area under the score's curve is {} for "
       "lrp_epsilon_plus, {} for the gradient, and {} in random order; {}.",
       report::number(areas[0]), report::number(areas[1]), report::number(areas[2]),
-      holds ? "image by image, each of these differences is certain"
-            : "not each of these differences is certain image by image");
+      holds ? "image by image, the 95 % interval of each difference is clear of zero"
+            : "image by image, not every difference is clear of zero");
   report::Page page = start_page(kPixelFlippingDemo, outcome, holds);
-  page.section("Patch by patch");
-  page.text("The dots in the chart are the frame that is shown.");
-  page.animation({kRecipes[0], "its flipped input", kRecipes[1], "its flipped input"},
-                 film(s, es, scores, kShown), true);
   std::vector<double> removed;
   for (std::int64_t k = 0; k <= kSteps; ++k) removed.push_back(static_cast<double>(k) / kSteps);
-  add_chart(page, {removed,
-                   kRecipes,
-                   {scores[0].curves.at("morf")[kShown], scores[1].curves.at("morf")[kShown]},
-                   "share of the image removed",
-                   "score of this image"});
+  add_film(page, s, es, scores, removed);
   page.section("The falling score over all images");
   add_chart(page, {removed, names, curves, "share of the image removed", "mean score of the target"});
   page.table({"order", "area under the curve", "95 % interval"}, rows, {false, true, true});
@@ -148,15 +163,10 @@ Result run(const Options& options) {
       "gradients put pixels first that would raise the score if they were brighter, whether or not they are, "
       "and pixels that "
       "matter with a negative sign last.");
-  nlohmann::json differences = nlohmann::json::array();
-  for (const Pair& p : pairs) {
-    differences.push_back(to_json(p.difference));
-    differences.back().update({{"slow", p.slow}, {"fast", p.fast}});
-  }
   return {outcome,
           holds,
           std::move(page),
-          {{"orders", names}, {"areas", areas}, {"curves", curves}, {"differences", differences}}};
+          {{"orders", names}, {"areas", areas}, {"curves", curves}, {"differences", to_json(pairs)}}};
 }
 
 }  // namespace

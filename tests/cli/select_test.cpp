@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "data/npy.h"
 #include "support/files.h"
+#include "support/operators.h"
 
 namespace heatproof {
 
@@ -65,6 +67,20 @@ TEST(Select, NamesRecipesWithoutAScore) {
   EXPECT_NE(j["best"], "uniform");
   EXPECT_EQ(j["ranking"].back()["recipe"], "uniform");
   EXPECT_TRUE(j["ranking"].back()["score"].is_null());
+}
+
+TEST(Select, ChoosesNothingWhereNoRecipeHasAScore) {
+  const TemporaryFolder folder;
+  write_file(folder / "x.npy", format_npy(random_tensor({3, 32}, 1, 0, 1)));
+  // A network without maxima has none to rewrite.
+  const Outcome o =
+      heatproof("select " HEATPROOF_SOURCE_DIR "/assets/depth/depth2.onnx " + (folder / "x.npy").string() +
+                " --recipe gradient --metric implementation_invariance:rewrite=max_halves --out " +
+                (folder / "out").string());
+  EXPECT_EQ(o.code, 1);
+  EXPECT_NE(o.err.find("nothing can be selected"), std::string::npos) << o.err;
+  EXPECT_NE(o.err.find("is no number on 3 of 3 images (first: row"), std::string::npos) << o.err;
+  EXPECT_FALSE(std::filesystem::exists(folder / "out/recipe.toml"));
 }
 
 TEST(Report, NamesAFileThatIsNoResult) {

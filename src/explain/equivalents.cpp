@@ -186,8 +186,8 @@ const std::vector<Equivalent>& equivalents() {
       {"zero_taps", "convolutions with a frame of zeros around their kernel", enlarge_kernels},
       {"unfold_batch_norm", "a BatchNormalization taken out of every convolution, and not folded back",
        unfold_batch_norm},
-      {"max_difference", "max pooling as a + relu(b - a)", max_by_difference},
-      {"max_halves", "max pooling as (relu(a - b) + relu(b - a) + relu(a + b)) / 2", max_by_halves},
+      {"max_difference", "max pooling as a + relu(b - a)", max_by_difference, true},
+      {"max_halves", "max pooling as (relu(a - b) + relu(b - a) + relu(a + b)) / 2", max_by_halves, true},
   };
   return all;
 }

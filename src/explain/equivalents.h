@@ -18,6 +18,9 @@ struct Rewritten {
 struct Equivalent {
   std::string name, about;
   Rewritten (*rewrite)(const Graph& canonical);
+  /// Where two values under a max pooling are equal a maximum has no gradient, and each way to write it has a
+  /// subgradient of its own: explanations are the same only away from there.
+  bool differs_at_ties = false;
 };
 const std::vector<Equivalent>& equivalents();
 /// Throws UsageError for names that do not exist.

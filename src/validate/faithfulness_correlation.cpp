@@ -60,7 +60,9 @@ Scores estimate(const Evaluation& e, const Parameters& p) {
   const auto n = static_cast<std::size_t>(features_of(e));
   const std::size_t step = features_in_step(p, n);
   std::vector<std::vector<std::size_t>> orders;
-  for (const auto& relevance : attributions(e.relevance, p)) orders.push_back(descending(relevance));
+  const auto relevance = attributions(e.relevance, p);
+  for (std::int64_t i = 0; i < e.size(); ++i)
+    orders.push_back(most_relevant_first(e, i, relevance[static_cast<std::size_t>(i)], p));
   return correlate(e, p, static_cast<std::int64_t>((n + step - 1) / step),
                    [&](std::int64_t i, std::int64_t k) {
                      const auto& order = orders[static_cast<std::size_t>(i)];
@@ -101,7 +103,8 @@ const Metric kFaithfulnessEstimate = {
         "Correlation between the relevance of each feature (or step of features) and the fall of the score "
         "without it.",
     .parameters = {features_in_step_parameter(), perturb_baseline_parameter("black"),
-                   watched_score_parameter(), absolute_parameter(false), normalise_parameter()},
+                   watched_score_parameter(), absolute_parameter(false), normalise_parameter(),
+                   ties_parameter()},
     .score_all = estimate,
 };
 

@@ -135,11 +135,47 @@ std::vector<std::vector<float>> all_baselines(const Evaluation& e, const std::st
   return all;
 }
 
-std::vector<std::size_t> descending(std::span<const double> values) {
+Parameter jitter_parameter(double otherwise) {
+  return {"jitter", otherwise,
+          "noise on the inputs first, as a share of their range: away from ties under a max pooling, where a "
+          "network has no gradient",
+          0.0, 1.0};
+}
+
+Tensor jittered(const Evaluation& e, double jitter) {
+  Tensor moved = e.inputs.clone();
+  for (std::int64_t i = 0; i < e.size(); ++i) {
+    const auto x = row_of(moved, i);
+    const auto [low, high] = std::ranges::minmax(x);
+    RandomStream random = e.random("jitter", i);
+    for (float& v : x) v += static_cast<float>(jitter * (high - low) * random.uniform(-1, 1));
+  }
+  return moved;
+}
+
+std::vector<std::size_t> descending(std::span<const double> values, std::span<const std::size_t> ties) {
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return values[a] > values[b]; });
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+    if (values[a] != values[b] || ties.empty()) return values[a] > values[b];
+    return ties[a] < ties[b];
+  });
   return order;
+}
+
+Parameter ties_parameter() {
+  return {"ties", std::string("random"), "order of equal relevance", {}, {}, {"random", "index"}};
+}
+
+std::vector<std::size_t> most_relevant_first(const Evaluation& e, std::int64_t i,
+                                             std::span<const double> values, const Parameters& p) {
+  if (p.text("ties") == "index" || (p.has("as_quantus") && p.flag("as_quantus"))) return descending(values);
+  const auto pixels = static_cast<std::size_t>(e.heatmap.elements() / e.size());
+  const std::size_t places = values.size() % pixels == 0 ? pixels : values.size();
+  const auto order = e.random("ties", i).permutation(static_cast<std::int64_t>(places));
+  std::vector<std::size_t> rank(values.size());
+  for (std::size_t k = 0; k < rank.size(); ++k) rank[k] = static_cast<std::size_t>(order[k % places]);
+  return descending(values, rank);
 }
 
 std::vector<double> ranks(std::span<const double> values) {

@@ -44,8 +44,21 @@ std::vector<std::vector<std::size_t>> in_steps(const std::vector<std::size_t>& o
 /// The same of every sample.
 std::vector<std::vector<float>> all_baselines(const Evaluation& e, const std::string& name);
 
-/// Indices by decreasing value; equal values by index.
-std::vector<std::size_t> descending(std::span<const double> values);
+/// noise on the inputs, as a share of their range.
+Parameter jitter_parameter(double otherwise);
+/// All inputs with that noise, uniform in ± jitter · (largest - smallest value of the sample), so that a
+/// constant background makes no ties under a max pooling, where a network has no gradient.
+Tensor jittered(const Evaluation& e, double jitter);
+
+/// Indices by decreasing value; equal values by index, or by the rank that `ties` gives them.
+std::vector<std::size_t> descending(std::span<const double> values, std::span<const std::size_t> ties = {});
+
+/// `ties`: random (a seeded shuffle, so that a flat heatmap is no order at all) or index (as peers do).
+Parameter ties_parameter();
+/// Indices of one sample's relevance (of features, pixels, patches) by decreasing value, ties as the
+/// parameter wants them, or by index where `as_quantus` is set. The channels of a pixel stay together.
+std::vector<std::size_t> most_relevant_first(const Evaluation& e, std::int64_t i,
+                                             std::span<const double> values, const Parameters& p);
 
 /// Ranks from 1; equal values share the mean of theirs.
 std::vector<double> ranks(std::span<const double> values);

@@ -12,7 +12,7 @@ namespace heatproof {
 
 namespace {
 
-/// Share of positive relevance in the mask.
+/// Share of positive relevance in the mask; NaN where there is none.
 double share(std::span<const float> relevance, std::span<const float> mask) {
   double inside = 0;
   double total = 0;
@@ -21,7 +21,7 @@ double share(std::span<const float> relevance, std::span<const float> mask) {
     total += r;
     if (mask[f % mask.size()] > 0) inside += r;
   }
-  return inside / (total + 1e-9);
+  return total > 0 ? inside / total : NAN;
 }
 
 /// Samples to build mosaics from.

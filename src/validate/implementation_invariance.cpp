@@ -7,6 +7,7 @@
 
 #include "explain/equivalents.h"
 #include "heatproof/error.h"
+#include "validate/features.h"
 #include "validate/metrics.h"
 
 namespace heatproof {
@@ -51,7 +52,9 @@ Scores score(const Evaluation& e, const Parameters& p) {
   options.as_written = true;
   const Network other([&](std::int64_t batch) { return rewrite.rewrite(e.network.graph(batch)).graph; },
                       options);
-  const double error = difference(e.logits, other.predict(e.inputs));
+  const bool moved = rewrite.differs_at_ties && p.number("jitter") > 0;
+  const Tensor inputs = moved ? jittered(e, p.number("jitter")) : e.inputs;
+  const double error = difference(moved ? e.network.predict(inputs) : e.logits, other.predict(inputs));
   if (!(error < 1e-3)) {
     throw Error(
         fmt::format("implementation_invariance: the network rewritten by '{}' differs by {:.2g} of the "
@@ -59,11 +62,12 @@ Scores score(const Evaluation& e, const Parameters& p) {
                     "are too fragile to compare explanations",
                     rewrite.name, error));
   }
-  const Tensor relevance = e.explain_on(other, e.inputs, e.targets, e.ids);
+  const Tensor own = moved ? e.explain(inputs, e.targets, e.ids) : e.relevance;
+  const Tensor relevance = e.explain_on(other, inputs, e.targets, e.ids);
   Scores s;
   const auto size = static_cast<std::size_t>(e.inputs.elements() / e.size());
   for (std::size_t i = 0; i < static_cast<std::size_t>(e.size()); ++i) {
-    s.values.push_back(dissimilarity(e.relevance.data<float>().subspan(i * size, size),
+    s.values.push_back(dissimilarity(own.data<float>().subspan(i * size, size),
                                      relevance.data<float>().subspan(i * size, size), p.text("measure")));
   }
   return s;
@@ -85,7 +89,9 @@ const Metric kImplementationInvariance = {
     .source = "Sundararajan et al. 2017",
     .about =
         "How much the explanation changes when the network is written in another way that computes the same "
-        "function; NaN where the network has nothing to rewrite.",
+        "function; NaN where the network has nothing to rewrite. Rewrites of max pooling are compared at "
+        "inputs "
+        "with a little noise (jitter), away from ties.",
     .parameters =
         {{"rewrite", std::string("split"), "how the network is written anew", {}, {}, rewrite_names()},
          {"measure",
@@ -93,7 +99,8 @@ const Metric kImplementationInvariance = {
           "1 - cosine, or the largest difference relative to the largest relevance",
           {},
           {},
-          {"cosine", "max"}}},
+          {"cosine", "max"}},
+         jitter_parameter(1e-4)},
     .needs_explainer = true,
     .score_all = score,
 };

@@ -24,9 +24,11 @@ Scores score(const Evaluation& e, const Parameters& p) {
   const auto shift = static_cast<float>(p.number("input_shift"));
   const Network other([&](std::int64_t batch) { return shift_input(e.network.graph(batch), shift); },
                       e.network.options());
-  Tensor moved = e.inputs.clone();
+  const double jitter = p.number("jitter");
+  const Tensor inputs = jitter > 0 ? jittered(e, jitter) : e.inputs;
+  Tensor moved = inputs.clone();
   for (float& v : moved.data<float>()) v += shift;
-  const auto before = attributions(e.relevance, p);
+  const auto before = attributions(jitter > 0 ? e.explain(inputs, e.targets, e.ids) : e.relevance, p);
   const auto after = attributions(e.explain_on(other, moved, e.targets, e.ids), p);
   Scores s;
   for (std::size_t i = 0; i < before.size(); ++i)
@@ -41,13 +43,14 @@ const Metric kInputInvariance = {
     .name = "input_invariance",
     .group = Group::axiom,
     .better = Better::higher,
-    .unit = "yes or no",
+    .unit = "yes or no, or dissimilarity",
     .source = "Kindermans et al. 2017",
     .about =
         "1 when the explanation stays what it is (to 1e-4) while all inputs are shifted and the first bias "
         "takes the shift back; measure=cosine: 1 - cosine of the two.",
     .parameters = {{"input_shift", -1.0, "added to every input value"},
                    {"measure", std::string("close"), "close or cosine", {}, {}, {"close", "cosine"}},
+                   jitter_parameter(1e-4),
                    absolute_parameter(false),
                    normalise_parameter("none")},
     .needs_explainer = true,

@@ -31,7 +31,7 @@ std::vector<std::vector<std::size_t>> segments_of(const Evaluation& e, std::int6
     mean.push_back(sum / static_cast<double>(pixels.size()));
   }
   std::vector<std::vector<std::size_t>> ordered;
-  for (std::size_t k : descending(mean)) ordered.push_back(std::move(segments[k]));
+  for (std::size_t k : most_relevant_first(e, i, mean, p)) ordered.push_back(std::move(segments[k]));
   return ordered;
 }
 
@@ -122,6 +122,7 @@ const Metric kIrof = {
                     {"logit", "probability", "difference"}},
                    absolute_parameter(false),
                    normalise_parameter(),
+                   ties_parameter(),
                    {"as_quantus", false,
                     "fill with the mean of the batch as it is by then, as Quantus 0.6 does"}},
     .score_all = irof,

@@ -1,7 +1,10 @@
 // Does relevance lie where the evidence is known to be?
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "heatproof/error.h"
 #include "validate/features.h"
 #include "validate/metrics.h"
 
@@ -22,12 +25,38 @@ std::size_t mask_size(const Sample& s) {
   return static_cast<std::size_t>(std::ranges::count_if(s.mask, [](float m) { return m > 0; }));
 }
 
-/// Share of the k most relevant pixels that lies in the mask.
+/// Share of the k most relevant pixels that lies in the mask. Of the pixels that are equal to the k-th, as
+/// many are taken as there is room for: the share of the mask among them, whatever their order.
 double hits(const Sample& s, const Parameters& p, std::size_t k) {
-  const auto order = descending(pixels_of(s, p));
-  const auto inside = std::count_if(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k),
-                                    [&](std::size_t i) { return s.mask[i] > 0; });
-  return static_cast<double>(inside) / static_cast<double>(k);
+  const auto values = pixels_of(s, p);
+  const auto order = descending(values);
+  const bool by_index = p.text("ties") == "index";
+  const double last = values[order[k - 1]];
+  double inside = 0;
+  double taken = 0;
+  double tied = 0;
+  double tied_inside = 0;
+  for (std::size_t r = 0; r < order.size(); ++r) {
+    const bool in = s.mask[order[r]] > 0;
+    if (by_index ? r < k : values[order[r]] > last) {
+      taken += 1;
+      inside += in;
+    } else if (values[order[r]] == last) {
+      tied += 1;
+      tied_inside += in;
+    }
+  }
+  const double room = static_cast<double>(k) - taken;
+  return (inside + (room > 0 ? room * tied_inside / tied : 0)) / static_cast<double>(k);
+}
+
+Parameter shared_ties_parameter() {
+  return {"ties",
+          std::string("share"),
+          "pixels equal to the last that counts: their share in the mask, or those first in memory",
+          {},
+          {},
+          {"share", "index"}};
 }
 
 /// Share of the relevance that lies in the mask.
@@ -119,7 +148,7 @@ const Metric kRelevanceRankAccuracy = {
     .unit = "share",
     .source = "Arras et al. 2022",
     .about = "Of the K most relevant pixels, K being the mask's size, the share that lies in the mask.",
-    .parameters = {absolute_parameter(false)},
+    .parameters = {absolute_parameter(false), shared_ties_parameter()},
     .needs_masks = true,
     .score =
         [](const Sample& s, const Parameters& p) {
@@ -137,14 +166,18 @@ const Metric kTopKIntersection = {
     .about = "Of the k most relevant pixels, the share that lies in the mask.",
     .parameters = {{"k", std::int64_t{1000}, "pixels", 1, 1e9},
                    {"concept_influence", false, "divide by the share of the image that the mask takes"},
-                   absolute_parameter(false)},
+                   absolute_parameter(false),
+                   shared_ties_parameter()},
     .needs_masks = true,
     .score =
         [](const Sample& s, const Parameters& p) {
           const std::size_t size = mask_size(s);
           if (size == 0) return static_cast<double>(NAN);
-          const double share =
-              hits(s, p, std::min(s.heatmap.size(), static_cast<std::size_t>(p.integer("k"))));
+          const auto k = static_cast<std::size_t>(p.integer("k"));
+          if (k > s.heatmap.size())
+            throw UsageError(fmt::format("top_k_intersection: k={} is more than the {} pixels of an image", k,
+                                         s.heatmap.size()));
+          const double share = hits(s, p, k);
           return p.flag("concept_influence")
                      ? share * static_cast<double>(s.heatmap.size()) / static_cast<double>(size)
                      : share;

@@ -19,17 +19,22 @@ struct Steps {
   }
 };
 
-Steps steps_of(const std::vector<double>& relevance, const Parameters& p) {
-  auto order = descending(relevance);
-  std::ranges::reverse(order);
-  const std::size_t step = features_in_step(p, order.size());
-  return {std::move(order), step};
+/// Of every sample.
+std::vector<Steps> steps_of(const Evaluation& e, const std::vector<std::vector<double>>& relevance,
+                            const Parameters& p) {
+  std::vector<Steps> steps;
+  for (std::int64_t i = 0; i < e.size(); ++i) {
+    auto order = most_relevant_first(e, i, relevance[static_cast<std::size_t>(i)], p);
+    std::ranges::reverse(order);
+    const std::size_t step = features_in_step(p, order.size());
+    steps.push_back({std::move(order), step});
+  }
+  return steps;
 }
 
 /// From nothing but the baseline, features come back by increasing relevance.
 Scores monotonicity(const Evaluation& e, const Parameters& p) {
-  std::vector<Steps> steps;
-  for (const auto& relevance : attributions(e.relevance, p)) steps.push_back(steps_of(relevance, p));
+  const std::vector<Steps> steps = steps_of(e, attributions(e.relevance, p), p);
   const auto baselines = all_baselines(e, p.text("perturb_baseline"));
   const bool quantus = p.flag("as_quantus");
   const auto scores = scores_of_edits(e, static_cast<std::int64_t>(steps[0].count()), p.text("score"),
@@ -52,9 +57,8 @@ Scores monotonicity(const Evaluation& e, const Parameters& p) {
 
 Scores correlation(const Evaluation& e, const Parameters& p) {
   const std::int64_t draws = p.integer("nr_samples");
-  std::vector<Steps> steps;
   const auto relevance = attributions(e.relevance, p);
-  for (const auto& row : relevance) steps.push_back(steps_of(row, p));
+  const std::vector<Steps> steps = steps_of(e, relevance, p);
   const auto count = steps[0].count();
   const auto before = scores_of_inputs(e, p.text("score"));
   const auto after = scores_of_edits(
@@ -96,6 +100,7 @@ const Metric kMonotonicity = {
                    watched_score_parameter(),
                    absolute_parameter(true),
                    normalise_parameter(),
+                   ties_parameter(),
                    {"as_quantus", false, "as Quantus 0.6, which never lets a feature return"}},
     .score_all = monotonicity,
 };
@@ -115,7 +120,8 @@ const Metric kMonotonicityCorrelation = {
                    perturb_baseline_parameter("uniform"),
                    watched_score_parameter(),
                    absolute_parameter(true),
-                   normalise_parameter()},
+                   normalise_parameter(),
+                   ties_parameter()},
     .score_all = correlation,
 };
 

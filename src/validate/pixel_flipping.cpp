@@ -80,7 +80,7 @@ const Metric kPixelFlipping = {
           {},
           {},
           {"area", "aopc"}},
-         {"ties", std::string("random"), "order of equal patches", {}, {}, {"random", "index"}},
+         ties_parameter(),
          {"as_quantus", false,
           "as Quantus 0.6: elements one by one, most relevant first; with the parameters below, and score"},
          features_in_step_parameter(),

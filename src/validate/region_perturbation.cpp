@@ -64,7 +64,8 @@ std::vector<std::vector<std::int64_t>> orders_of(const Evaluation& e, const Patc
       for (double& s : sums) s = -s;
     }
     orders.emplace_back();
-    for (std::size_t k : descending(sums)) orders.back().push_back(static_cast<std::int64_t>(k));
+    for (std::size_t k : most_relevant_first(e, i, sums, p))
+      orders.back().push_back(static_cast<std::int64_t>(k));
   }
   return orders;
 }
@@ -183,7 +184,8 @@ const Metric kRegionPerturbation = {
          perturb_baseline_parameter("black"),
          watched_score_parameter(),
          absolute_parameter(false),
-         normalise_parameter()},
+         normalise_parameter(),
+         ties_parameter()},
     .score_all = region_perturbation,
     .direction =
         [](const Parameters& p) { return p.text("order") == "lerf" ? Better::lower : Better::higher; },
@@ -197,7 +199,7 @@ const Metric kSelectivity = {
     .source = "Montavon et al. 2018",
     .about = "Mean height of the curve of scores while all patches are removed, most relevant first.",
     .parameters = {kPatchSize, perturb_baseline_parameter("black"), watched_score_parameter(),
-                   absolute_parameter(false), normalise_parameter()},
+                   absolute_parameter(false), normalise_parameter(), ties_parameter()},
     .score_all = selectivity,
 };
 

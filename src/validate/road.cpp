@@ -17,7 +17,8 @@ Scores road(const Evaluation& e, const Parameters& p) {
   std::vector<std::vector<std::size_t>> orders;
   for (std::int64_t i = 0; i < e.size(); ++i) {
     const Sample sample = sample_of(e, i);
-    orders.push_back(descending(std::vector<double>(sample.heatmap.begin(), sample.heatmap.end())));
+    const std::vector<double> heatmap(sample.heatmap.begin(), sample.heatmap.end());
+    orders.push_back(most_relevant_first(e, i, heatmap, p));
   }
   std::vector<std::int64_t> percentages;
   for (std::int64_t q = p.integer("first"); q < 100; q += p.integer("every")) percentages.push_back(q);
@@ -58,7 +59,8 @@ const Metric kRoad = {
         "removed by noisy linear imputation.",
     .parameters = {{"first", std::int64_t{1}, "the first level in percent of the pixels", 1, 99},
                    {"every", std::int64_t{2}, "then every so many percent, below 100", 1, 98},
-                   {"noise", 0.01, "standard deviation of the imputer's noise", 0.0}},
+                   {"noise", 0.01, "standard deviation of the imputer's noise", 0.0},
+                   ties_parameter()},
     .score_all = road,
 };
 

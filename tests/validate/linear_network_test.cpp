@@ -269,6 +269,10 @@ TEST_F(LinearNetwork, FocusLooksForTheClassInMosaics) {
   for (std::int64_t i = 0; i < 4; ++i) std::fill_n(e.masks.data<float>().data() + i * kFeatures, 8, 1.0F);
   fix(e, Tensor::filled({1, 1, kSide, kSide}, 2));
   expect_all("focus:mosaics=given", e, 0.5);
+  const Tensor relevance = e.relevance;
+  e.relevance = Tensor::filled(relevance.shape(), -1);
+  for (double v : evaluate(parse_metric("focus:mosaics=given"), e).values) EXPECT_TRUE(std::isnan(v));
+  e.relevance = relevance;
   e.targets = {0, 0, 0, 0};
   e.logits = floats({4, kClasses}, {1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0});
   EXPECT_THROW(evaluate(parse_metric("focus"), e), UsageError);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -9,8 +10,11 @@
 #include "explain/explainer.h"
 #include "heatproof/error.h"
 #include "onnx/model.h"
+#include "ops/arithmetic.h"
+#include "ops/operators.h"
 #include "support/files.h"
 #include "support/operators.h"
+#include "validate/features.h"
 #include "validate/superpixels.h"
 
 namespace heatproof {
@@ -205,6 +209,92 @@ TEST(Conservation, ByHand) {
   EXPECT_DOUBLE_EQ(score("conservation", sample({1, 2, -1}, {}, 4)), 0.5);
   EXPECT_DOUBLE_EQ(score("positivity", sample({1, 2, -1})), 0.25);
   EXPECT_DOUBLE_EQ(score("positivity", sample({0, 0})), 0);
+}
+
+TEST_F(Metrics, AFlatHeatmapIsNoOrder) {
+  Evaluation e = evaluation(Tensor::filled(arrays.at("input").shape(), 1));
+  const auto pixels = static_cast<std::size_t>(e.heatmap.elements() / e.size());
+  const std::vector<double> flat(3 * pixels, 1.0);
+  const Parameters random = parse_metric("monotonicity").parameters;
+  const auto order = most_relevant_first(e, 0, flat, random);
+  auto sorted = order;
+  std::ranges::sort(sorted);
+  std::vector<std::size_t> by_index(flat.size());
+  std::iota(by_index.begin(), by_index.end(), std::size_t{0});
+  EXPECT_EQ(sorted, by_index);
+  for (std::size_t k = 0; k < order.size(); k += 3) {
+    EXPECT_EQ(order[k + 1], order[k] + pixels);  // the channels of a pixel stay together
+    EXPECT_EQ(order[k + 2], order[k] + 2 * pixels);
+  }
+  EXPECT_LT(std::fabs(pearson(std::vector<double>(order.begin(), order.end()),
+                              std::vector<double>(by_index.begin(), by_index.end()))),
+            0.95);
+  std::size_t in_place = 0;
+  for (std::size_t k = 0; k < order.size(); k += 3) in_place += order[k] == k / 3;
+  EXPECT_LT(in_place, pixels / 4);
+  EXPECT_NE(order, most_relevant_first(e, 1, flat, random));
+  EXPECT_EQ(order, most_relevant_first(e, 0, flat, random));
+  for (const char* parity : {"monotonicity:ties=index", "monotonicity:as_quantus=true"})
+    EXPECT_EQ(most_relevant_first(e, 0, flat, parse_metric(parity).parameters), by_index);
+  // Without ties there is nothing to shuffle.
+  const std::vector<double> rising{0.5, 1, 2, 3};
+  EXPECT_EQ(most_relevant_first(e, 0, rising, random), (std::vector<std::size_t>{3, 2, 1, 0}));
+}
+
+TEST_F(Metrics, OrdersOfFlatHeatmapsHangOnTheSeed) {
+  Evaluation e = evaluation(Tensor::filled(arrays.at("input").shape(), 1));
+  for (const std::string name : {"region_perturbation:patch_size=3", "selectivity:patch_size=3",
+                                 "monotonicity:features_in_step=7", "irof"}) {
+    const MetricSpec metric = parse_metric(name);
+    const MetricSpec by_index = parse_metric(name + (name == "irof" ? ":" : ",") + "ties=index");
+    e.seed = 0;
+    const Scores first = evaluate(metric, e);
+    const Scores memory = evaluate(by_index, e);
+    e.seed = 1;
+    EXPECT_NE(first.curves, evaluate(metric, e).curves) << name;
+    EXPECT_NE(first.curves, memory.curves) << name;
+    EXPECT_EQ(memory.curves, evaluate(by_index, e).curves) << name;
+  }
+}
+
+TEST_F(Metrics, MaximaMadeOfReLUsAreTheSameAwayFromTies) {
+  const Network pooled(
+      [](std::int64_t batch) {
+        Builder g;
+        const Value x = g.input("x", {DType::f32, {batch, 1, 4, 4}});
+        const Value most = g.add(kMaxPool, {g.add(kRelu, {x})},
+                                 {{"kernel_shape", std::vector<std::int64_t>{2, 2}},
+                                  {"strides", std::vector<std::int64_t>{2, 2}}});
+        g.output("y", reshape(most, {batch, 4}));
+        return g.build();
+      },
+      {});
+  Explainer gradient(pooled, {parse_recipe("gradient")}, {});
+  Evaluation e{.network = pooled, .inputs = Tensor::filled({2, 1, 4, 4}, 1)};  // nothing but ties
+  e.inputs.data<float>()[0] = 3;
+  e.inputs.data<float>()[16] = 3;
+  e.targets = {3, 3};
+  e.ids = {0, 1};
+  e.logits = pooled.predict(e.inputs);
+  e.explain = [&](const Tensor& x, auto t, auto ids) { return gradient.explain(x, t, ids).relevance[0]; };
+  e.explain_on = [](const Network& other, const Tensor& x, auto t, auto ids) {
+    return Explainer(other, {parse_recipe("gradient")}, {}).explain(x, t, ids).relevance[0];
+  };
+  e.relevance = e.explain(e.inputs, e.targets, e.ids);
+  e.heatmap = pool_channels(e.relevance, Pool::sum);
+  const std::string rewrite = "implementation_invariance:rewrite=max_halves";
+  for (double v : evaluate(parse_metric(rewrite + ",jitter=0"), e).values) EXPECT_GT(v, 0.1);
+  for (double v : evaluate(parse_metric(rewrite), e).values) EXPECT_NEAR(v, 0, 1e-6);
+}
+
+TEST(Localisation, EqualPixelsAtTheEdgeCountByTheirShare) {
+  const std::vector<float> mask{0, 1, 1, 0};
+  // The two most relevant: pixel 3, and one of three that are equal, of which two lie in the mask.
+  EXPECT_DOUBLE_EQ(score("relevance_rank_accuracy", sample({1, 1, 1, 2}, mask)), (0 + 2.0 / 3) / 2);
+  EXPECT_DOUBLE_EQ(score("relevance_rank_accuracy:ties=index", sample({1, 1, 1, 2}, mask)), 0);
+  EXPECT_DOUBLE_EQ(score("top_k_intersection:k=3", sample({1, 1, 1, 2}, mask)), (0 + 2 * 2.0 / 3) / 3);
+  EXPECT_DOUBLE_EQ(score("top_k_intersection:k=1", sample({0, 0, 0, 0}, mask)), 0.5);
+  EXPECT_THROW(score("top_k_intersection:k=5", sample({1, 1, 1, 2}, mask)), UsageError);
 }
 
 TEST(Localisation, ByHand) {

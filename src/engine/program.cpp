@@ -161,6 +161,8 @@ Workspace::~Workspace() = default;
 Workspace::Workspace(Workspace&&) noexcept = default;
 Workspace& Workspace::operator=(Workspace&&) noexcept = default;
 
+const Program& Workspace::program() const { return state_->program; }
+
 std::vector<Tensor> Workspace::run(std::span<const Tensor> inputs) {
   state_->load(inputs);
   for (const Action& action : state_->actions) action();

@@ -70,6 +70,8 @@ class Workspace {
   Workspace(Workspace&&) noexcept;
   Workspace& operator=(Workspace&&) noexcept;
 
+  const Program& program() const;
+
   /// Inputs in the order of `Program::inputs()`. Throws Error when a type or shape is not the program's.
   std::vector<Tensor> run(std::span<const Tensor> inputs);
   std::vector<Tensor> run(std::initializer_list<Tensor> inputs) {

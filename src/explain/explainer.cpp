@@ -59,9 +59,8 @@ Workspace& Explainer::workspace(std::int64_t batch) {
 std::int64_t Explainer::batch() {
   if (batch_ > 0) return batch_;
   if (options_.batch > 0) return batch_ = options_.batch;
-  const Program one = compile(graph(1));
-  const auto room =
-      static_cast<std::int64_t>(network_.options().memory / std::max<std::size_t>(one.arena_bytes(), 1));
+  const std::size_t one = workspace(1).program().arena_bytes();
+  const auto room = static_cast<std::int64_t>(network_.options().memory / std::max<std::size_t>(one, 1));
   return batch_ = std::clamp<std::int64_t>(room, 1, 8);
 }
 
@@ -120,8 +119,11 @@ Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_
   Explanation out;
   out.relevance.resize(recipes_.size());
   out.ledger.resize(recipes_.size());
-  const std::int64_t size = n == 1 ? 1 : batch();
+  std::int64_t size = n == 1 ? 1 : batch();
+  // Few inputs, and a rest, run one by one: another program costs as much as some of them, and its weights.
+  if (n < 2 * size && !workspaces_.contains(size)) size = 1;
   for (std::int64_t begin = 0; begin < n; begin += size) {
+    if (4 * (n - begin) <= 3 * size) size = 1;
     const std::int64_t end = std::min(begin + size, n);
     Tensor part = inputs.rows(begin, end);
     std::vector<std::int64_t> part_targets(targets.begin() + begin, targets.begin() + end);

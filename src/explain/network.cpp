@@ -66,11 +66,14 @@ Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions o
   const ForwardView view =
       forward_view(g, one, g.input("x", {DType::f32, input_shape_}), options_.output_name);
   classes_ = view.logits.shape()[1];
-  g.output("logits", view.logits);
-  const Program program = compile(g.build());
-  const auto arena = static_cast<std::int64_t>(std::max<std::size_t>(program.arena_bytes(), 1));
-  const auto room = static_cast<std::int64_t>(options_.memory) / arena;
-  batch_ = options_.batch > 0 ? options_.batch : std::clamp<std::int64_t>(room, 1, 16);
+  batch_ = options_.batch;
+}
+
+std::int64_t Network::batch() const {
+  if (batch_ > 0) return batch_;
+  const std::size_t arena = workspace(1, ScoreKind::logit).program().arena_bytes();
+  return batch_ = std::clamp<std::int64_t>(
+             static_cast<std::int64_t>(options_.memory / std::max<std::size_t>(arena, 1)), 1, 16);
 }
 
 const Graph& Network::graph(std::int64_t batch) const {
@@ -98,17 +101,18 @@ void Network::stream(std::int64_t count, ScoreKind kind,
                      const std::function<void(std::int64_t, std::span<const float>)>& use) const {
   const std::int64_t size = input_shape_.elements();
   for (std::int64_t done = 0; done < count;) {
-    // A small rest runs in a program of its own size only when it is a single input.
-    const std::int64_t batch = count - done == 1 ? 1 : batch_;
+    // A rest runs one by one where that is less than the whole batch; more sizes would pack more weights.
+    const std::int64_t rest = count - done;
+    const std::int64_t rows = rest == 1 || 4 * rest <= 3 * batch() ? 1 : batch();
     Shape shape = input_shape_;
-    shape[0] = batch;
+    shape[0] = rows;
     Tensor x = Tensor::zeros(DType::f32, shape);
-    const std::int64_t n = std::min(batch, count - done);
+    const std::int64_t n = std::min(rows, rest);
     try_parallel_for(n, [&](std::int64_t i) {
       fill(done + i,
            x.data<float>().subspan(static_cast<std::size_t>(i * size), static_cast<std::size_t>(size)));
     });
-    const Tensor scores = workspace(batch, kind).run({x})[0];
+    const Tensor scores = workspace(rows, kind).run({x})[0];
     const auto row = static_cast<std::size_t>(classes_);
     for (std::int64_t i = 0; i < n; ++i)
       use(done + i, scores.data<float>().subspan(static_cast<std::size_t>(i) * row, row));

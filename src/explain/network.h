@@ -77,7 +77,7 @@ class Network {
   std::int64_t classes() const { return classes_; }
   const NetworkOptions& options() const { return options_; }
   /// Batch size for forward passes.
-  std::int64_t batch() const { return batch_; }
+  std::int64_t batch() const;
 
   /// Logits [N, classes] (or probabilities) of N inputs.
   Tensor predict(const Tensor& inputs, ScoreKind kind = ScoreKind::logit) const;
@@ -106,7 +106,7 @@ class Network {
   NetworkOptions options_;
   Shape input_shape_;
   std::int64_t classes_ = 0;
-  std::int64_t batch_ = 1;
+  mutable std::int64_t batch_ = 0;  // 0: not chosen yet
   mutable std::map<std::int64_t, Graph> graphs_;
   mutable std::map<std::pair<std::int64_t, int>, Workspace> workspaces_;
   mutable std::vector<std::shared_ptr<IncrementalProgram>> incremental_;  // used last comes last

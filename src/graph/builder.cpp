@@ -44,9 +44,13 @@ Sign sign_of(const Tensor& t) {
   if (t.dtype() != DType::f32) return Sign::any;
   bool negative = false;
   bool positive = false;
-  for (float v : t.data<float>()) {
-    negative |= !(v >= 0);  // NaN has no sign
-    positive |= !(v <= 0);
+  constexpr std::size_t kBlock = 256;  // weights show both signs in their first block
+  const auto values = t.data<float>();
+  for (std::size_t begin = 0; begin < values.size() && !(negative && positive); begin += kBlock) {
+    for (float v : values.subspan(begin, std::min(kBlock, values.size() - begin))) {
+      negative |= !(v >= 0);  // NaN has no sign
+      positive |= !(v <= 0);
+    }
   }
   if (negative && positive) return Sign::any;
   return negative ? Sign::non_positive : positive ? Sign::non_negative : Sign::zero;

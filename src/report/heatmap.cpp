@@ -130,7 +130,7 @@ std::string encode_png(const Picture& p) {
     bgr.data[i + 2] = p.rgb[i];
   }
   std::vector<std::uint8_t> bytes;
-  if (!cv::imencode(".png", bgr, bytes, {cv::IMWRITE_PNG_COMPRESSION, 9}))
+  if (!cv::imencode(".png", bgr, bytes, {cv::IMWRITE_PNG_COMPRESSION, 6}))
     throw Error("a picture could not be encoded as PNG");
   return {bytes.begin(), bytes.end()};
 }

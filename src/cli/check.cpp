@@ -278,10 +278,7 @@ void print_check_json(const Subject& subject, const std::vector<Axiom>& axioms,
 void validate(const CheckFlags& f) {
   if (std::ranges::find(motion_names(), f.motion) == motion_names().end())
     throw UsageError(fmt::format("--motion {}: use translation, rotation or brightness", f.motion));
-  for (const std::string& text : f.metrics) {
-    if (parse_metric(text).metric->needs_masks && f.masks.empty())
-      throw UsageError(fmt::format("{} needs masks; give --masks FOLDER or FILE.npy", text));
-  }
+  for (const std::string& text : f.metrics) parse_metric(text);
 }
 
 /// The inputs with their masks.
@@ -291,7 +288,10 @@ InputSet load(const Session& session, const CheckFlags& f) {
     throw UsageError(fmt::format(
         "--frames: {} gives one image, and a video needs at least two; give the folder of its frames",
         f.input));
-  if (!f.masks.empty()) load_masks(set, f.masks, session.preprocessing());
+  const auto needs = std::ranges::find_if(
+      f.metrics, [](const std::string& text) { return parse_metric(text).metric->needs_masks; });
+  if (needs != f.metrics.end() || !f.masks.empty())
+    take_masks(set, f.input, f.masks, session, needs != f.metrics.end() ? *needs : "");
   return set;
 }
 
@@ -339,7 +339,9 @@ void add_check(CLI::App& app, GlobalFlags& global) {
   command->add_option("INPUT", f->input, "an image, a folder, or .npy/.npz")->required();
   command->add_option("--recipe", f->recipe, "name:key=value,..., or a recipe.toml")->required();
   command->add_option("--metric", f->metrics, "what to measure; may be repeated");
-  command->add_option("--masks", f->masks, "masks of the true evidence: a folder, or .npy [N, H, W]");
+  command->add_option("--masks", f->masks,
+                      "masks of the true evidence: a folder, or .npy [N, H, W]; else NAME.mask.png or masks/ "
+                      "beside the images");
   command->add_option("--limit", f->limit, "measure only the first so many images; 0: all")
       ->check(CLI::Range(0, 1000000000));
   command->add_option("--target", f->target,

@@ -197,6 +197,14 @@ ExplainOn explain_on(const Recipe& recipe, const ExplainOptions& options) {
   };
 }
 
+void take_masks(InputSet& set, const std::string& input, const std::string& option, const Session& session,
+                const std::string& metric) {
+  if (!option.empty()) return load_masks(set, option, session.preprocessing());
+  if (!find_masks(set, input, session.preprocessing()) && !metric.empty())
+    throw UsageError(fmt::format(
+        "{} needs masks; give --masks FOLDER or FILE.npy, or put NAME.mask.png beside each image", metric));
+}
+
 std::vector<std::uint64_t> sample_ids(const InputSet& set) {
   std::vector<std::uint64_t> ids;
   for (const InputItem& item : set.items) ids.push_back(sample_id(item.hash));

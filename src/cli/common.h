@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/input_set.h"
+#include "data/masks.h"
 #include "explain/explainer.h"
 #include "explain/network.h"
 #include "onnx/model.h"
@@ -90,6 +91,11 @@ class Session {
 
 /// Explains with a recipe on other networks.
 ExplainOn explain_on(const Recipe& recipe, const ExplainOptions& options);
+
+/// Takes the masks of `option` (--masks), or where it is empty those that lie beside the inputs. Throws
+/// UsageError where there are none although `metric` (empty: nothing) needs them.
+void take_masks(InputSet& set, const std::string& input, const std::string& option, const Session& session,
+                const std::string& metric);
 
 /// Numbers of the samples in random streams.
 std::vector<std::uint64_t> sample_ids(const InputSet& set);

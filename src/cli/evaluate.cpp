@@ -62,7 +62,9 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
   const MetricSpec metric = parse_metric(f.metric);
   const Session session(global, f.model);
   InputSet set = session.load(f.input);
-  if (!f.masks.empty()) load_masks(set, f.masks, session.preprocessing());
+  const bool needs_masks = metric.metric->needs_masks;
+  if (needs_masks || !f.masks.empty())
+    take_masks(set, f.input, f.masks, session, needs_masks ? metric.metric->name : "");
   Evaluation e{.network = session.network(),
                .inputs = set.inputs,
                .logits = session.network().predict(set.inputs),
@@ -127,7 +129,9 @@ void add_evaluate(CLI::App& app, GlobalFlags& global) {
   command->add_option("--attributions", f->attributions,
                       "relevance that another tool made: .npy in the inputs' shape, or heatmaps [N, H, W]");
   command->add_option("--metric", f->metric, "name:key=value,...")->required();
-  command->add_option("--masks", f->masks, "masks of the true evidence: a folder, or .npy [N, H, W]");
+  command->add_option("--masks", f->masks,
+                      "masks of the true evidence: a folder, or .npy [N, H, W]; else NAME.mask.png or masks/ "
+                      "beside the images");
   command->add_option("--target", f->target,
                       "auto (the predicted class), an index, a label, or a .npy of indices");
   command->add_option("--pool", f->pool, "with --attributions: sum, abs, l2, max or positive over channels");

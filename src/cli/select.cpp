@@ -248,7 +248,9 @@ void select_command(const GlobalFlags& global, SelectFlags f) {
   const Session session(global, f.model, true);  // select has a bar of its own
   recipes = recipes_of(f, session, std::move(recipes));
   InputSet set = session.load(f.input);
-  if (!f.masks.empty()) load_masks(set, f.masks, session.preprocessing());
+  take_masks(set, f.input, f.masks, session, "");
+  if (set.masks.defined() && f.masks.empty() && f.space.empty())
+    options.diagnostics.emplace_back("relevance_rank_accuracy");
   for (const SkippedFile& skipped : set.skipped) {
     if (!global.quiet) fmt::print(stderr, "heatproof: skipped {}: {}\n", skipped.name, skipped.reason);
   }
@@ -267,7 +269,9 @@ void add_select(CLI::App& app, GlobalFlags& global) {
   command->add_option("--space", f->space, "TOML file with recipes, objective, diagnostics, held_back");
   command->add_option("--recipe", f->recipes, "a recipe or grid to compare; may be repeated");
   command->add_option("--metric", f->metric, "what to rank by");
-  command->add_option("--masks", f->masks, "masks of the true evidence: a folder, or .npy [N, H, W]");
+  command->add_option("--masks", f->masks,
+                      "masks of the true evidence: a folder, or .npy [N, H, W]; else NAME.mask.png or masks/ "
+                      "beside the images");
   command->add_option("--target", f->target,
                       "auto (the predicted class), an index, a label, or a .npy of indices");
   command->add_flag("--reliability", f->reliability,

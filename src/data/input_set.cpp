@@ -33,17 +33,6 @@ std::string hash_of(const Tensor& t) {
   return sha256(to_string(t.shape()) + ":" + std::string(static_cast<const char*>(t.raw()), t.bytes()));
 }
 
-Tensor to_float(const Tensor& t) {
-  if (t.dtype() == DType::f32) return t;
-  Tensor f = Tensor::empty(DType::f32, t.shape());
-  for (std::int64_t i = 0; i < t.elements(); ++i) {
-    const auto k = static_cast<std::size_t>(i);
-    f.data<float>()[k] = t.dtype() == DType::i64 ? static_cast<float>(t.data<std::int64_t>()[k])
-                                                 : static_cast<const std::uint8_t*>(t.raw())[i];
-  }
-  return f;
-}
-
 Tensor read_array(const fs::path& path) {
   if (extension(path) == ".npy") return read_npy(path);
   const auto arrays = read_npz(path);
@@ -82,7 +71,8 @@ InputSet from_array(const fs::path& path, const std::vector<std::int64_t>& expec
 std::vector<fs::path> photos_in(const fs::path& folder) {
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.is_regular_file() && is_image(entry.path())) files.push_back(entry.path());
+    const bool mask = entry.path().stem().extension() == ".mask";
+    if (entry.is_regular_file() && is_image(entry.path()) && !mask) files.push_back(entry.path());
   }
   std::ranges::sort(files);
   if (files.empty())
@@ -125,7 +115,7 @@ InputSet load_inputs(const fs::path& path, const Preprocessing& preprocessing,
       set.skipped.push_back({name, reasons[i]});
       continue;
     }
-    set.items.push_back({name, hash_of(photos[i]->input)});
+    set.items.push_back({name, hash_of(photos[i]->input), photos[i]->height, photos[i]->width});
     inputs.push_back(photos[i]->input);
     set.rgb.push_back(std::move(photos[i]->rgb));
   }
@@ -145,59 +135,6 @@ void check_finite(const Tensor& t, const std::string& name) {
       throw InputError(
           fmt::format("{}: value {} at flat position {} is not finite; clean the data", name, values[i], i));
   }
-}
-
-namespace {
-
-/// Throws InputError for a mask that marks nothing: no explanation could hit it.
-void check_not_empty(const Tensor& mask, const std::string& name) {
-  if (std::ranges::none_of(mask.data<float>(), [](float v) { return v > 0; }))
-    throw InputError(
-        fmt::format("{}: the mask is empty; leave its image out, or mark the evidence in it", name));
-}
-
-/// The mask of an image: NAME.png or NAME.npy.
-Tensor mask_of(const fs::path& folder, const InputItem& item, const Preprocessing& preprocessing) {
-  const fs::path png = folder / fs::path(item.name).replace_extension(".png");
-  const fs::path npy = fs::path(png).replace_extension(".npy");
-  if (fs::exists(png) || !fs::exists(npy)) {
-    const Tensor mask = load_mask(png, preprocessing);
-    return mask.reshaped({1, mask.shape()[0], mask.shape()[1]});
-  }
-  const Tensor mask = to_float(read_npy(npy));
-  if (mask.shape().rank() != 2)
-    throw InputError(
-        fmt::format("{}: a mask of shape {}; [H, W] is needed", npy.string(), to_string(mask.shape())));
-  return mask.reshaped({1, mask.shape()[0], mask.shape()[1]});
-}
-
-}  // namespace
-
-void load_masks(InputSet& set, const fs::path& path, const Preprocessing& preprocessing) {
-  const Shape& x = set.inputs.shape();
-  const Shape wanted =
-      x.rank() == 4 ? Shape{set.size(), x[2], x[3]} : Shape{set.size(), 1, x.elements() / set.size()};
-  if (!fs::is_directory(path)) {
-    set.masks = to_float(read_npy(path));
-    const Shape single{wanted[0], 1, wanted[1], wanted[2]};
-    if (set.masks.shape() == single) set.masks = set.masks.reshaped(wanted);
-    if (set.masks.shape() != wanted)
-      throw InputError(fmt::format("{}: masks of shape {}, {} is needed", path.string(),
-                                   to_string(set.masks.shape()), to_string(wanted)));
-    for (std::int64_t i = 0; i < set.size(); ++i)
-      check_not_empty(set.masks.rows(i, i + 1), fmt::format("{}, row {}", path.string(), i));
-    return;
-  }
-  std::vector<Tensor> masks;
-  for (const InputItem& item : set.items) {
-    masks.push_back(mask_of(path, item, preprocessing));
-    if (masks.back().shape() != Shape{1, wanted[1], wanted[2]})
-      throw InputError(fmt::format("{}: the mask of {} has shape {}, {} is needed", path.string(), item.name,
-                                   to_string(masks.back().shape()),
-                                   to_string(Shape{1, wanted[1], wanted[2]})));
-    check_not_empty(masks.back(), (path / item.name).string());
-  }
-  set.masks = concatenate(masks);
 }
 
 }  // namespace heatproof

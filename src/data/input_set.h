@@ -10,8 +10,9 @@
 namespace heatproof {
 
 struct InputItem {
-  std::string name;  // file name, or "row 3"
-  std::string hash;  // SHA-256 of what the network sees
+  std::string name;                    // file name, or "row 3"
+  std::string hash;                    // SHA-256 of what the network sees
+  std::int64_t height = 0, width = 0;  // of the photo as it is on the disk; 0 for rows of arrays
 };
 
 struct SkippedFile {
@@ -37,9 +38,5 @@ InputSet load_inputs(const std::filesystem::path& path, const Preprocessing& pre
 
 /// Throws InputError, with `name` and the position, for a value that is not finite.
 void check_finite(const Tensor& t, const std::string& name);
-
-/// Masks from an array [N, H, W], or a folder of images or arrays [H, W] named like the inputs. Throws
-/// InputError where one is missing, empty, or of another shape.
-void load_masks(InputSet& set, const std::filesystem::path& path, const Preprocessing& preprocessing);
 
 }  // namespace heatproof

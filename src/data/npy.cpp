@@ -160,6 +160,17 @@ Tensor read_npy(const std::filesystem::path& path) {
   return parse_npy(read_file(path), path.filename().string());
 }
 
+Tensor to_float(const Tensor& t) {
+  if (t.dtype() == DType::f32) return t;
+  Tensor f = Tensor::empty(DType::f32, t.shape());
+  for (std::int64_t i = 0; i < t.elements(); ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    f.data<float>()[k] = t.dtype() == DType::i64 ? static_cast<float>(t.data<std::int64_t>()[k])
+                                                 : static_cast<const std::uint8_t*>(t.raw())[i];
+  }
+  return f;
+}
+
 std::string format_npy(const Tensor& tensor) {
   const std::string_view type = tensor.dtype() == DType::f32   ? "<f4"
                                 : tensor.dtype() == DType::i64 ? "<i8"

@@ -13,6 +13,8 @@ namespace heatproof {
 Tensor read_npy(const std::filesystem::path& path);
 /// The same from memory; `name` is used in errors.
 Tensor parse_npy(std::string_view bytes, const std::string& name);
+/// Numbers or truth values as f32.
+Tensor to_float(const Tensor& tensor);
 /// Version 1.0, little-endian, C order.
 std::string format_npy(const Tensor& tensor);
 

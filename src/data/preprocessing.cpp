@@ -115,17 +115,27 @@ Photo photo_of(const std::vector<std::uint8_t>& bytes, std::int64_t height, std:
 }
 
 Photo load_photo(const std::filesystem::path& path, const Preprocessing& p) {
+  const cv::Mat whole = decode(path, cv::IMREAD_COLOR);
   cv::Mat rgb;
-  cv::cvtColor(fit(decode(path, cv::IMREAD_COLOR), p, false), rgb, cv::COLOR_BGR2RGB);
-  return photo_of({rgb.datastart, rgb.dataend}, rgb.rows, rgb.cols, p);
+  cv::cvtColor(fit(whole, p, false), rgb, cv::COLOR_BGR2RGB);
+  Photo photo = photo_of({rgb.datastart, rgb.dataend}, rgb.rows, rgb.cols, p);
+  photo.height = whole.rows, photo.width = whole.cols;
+  return photo;
 }
 
-Tensor load_mask(const std::filesystem::path& path, const Preprocessing& p) {
-  const cv::Mat gray = fit(decode(path, cv::IMREAD_GRAYSCALE), p, true);
+Tensor read_gray(const std::filesystem::path& path) {
+  const cv::Mat gray = decode(path, cv::IMREAD_GRAYSCALE);
   Tensor mask = Tensor::empty(DType::f32, {gray.rows, gray.cols});
   for (std::int64_t i = 0; i < mask.elements(); ++i)
     mask.data<float>()[static_cast<std::size_t>(i)] = gray.data[i] > 127 ? 1.0F : 0.0F;
   return mask;
+}
+
+Tensor fit_mask(const Tensor& mask, const Preprocessing& p) {
+  const cv::Mat whole(static_cast<int>(mask.shape()[0]), static_cast<int>(mask.shape()[1]), CV_32F,
+                      const_cast<void*>(mask.raw()));
+  const cv::Mat fitted = fit(whole, p, true);
+  return Tensor::of({fitted.rows, fitted.cols}, std::span(fitted.ptr<const float>(), fitted.total()));
 }
 
 }  // namespace heatproof

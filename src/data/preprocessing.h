@@ -33,8 +33,9 @@ void check(const Preprocessing& preprocessing);
 
 /// A photo and what the network sees of it.
 struct Photo {
-  Tensor input;                   // [1, C, H, W]
-  std::vector<std::uint8_t> rgb;  // H·W·3: the crop, for display
+  Tensor input;                        // [1, C, H, W]
+  std::vector<std::uint8_t> rgb;       // H·W·3: the crop, for display
+  std::int64_t height = 0, width = 0;  // before resize and crop
 };
 
 /// Pixels [height, width, 3] that need no resizing. Throws Error where their number is another.
@@ -45,9 +46,11 @@ Photo photo_of(const std::vector<std::uint8_t>& rgb, std::int64_t height, std::i
 /// the centre. Throws InputError for files that are no images or too large.
 Photo load_photo(const std::filesystem::path& path, const Preprocessing& preprocessing);
 
-/// A mask drawn beside a photo, brought through the same resize and crop without interpolation: [H, W] of 0
-/// and 1.
-Tensor load_mask(const std::filesystem::path& path, const Preprocessing& preprocessing);
+/// A grey picture as 0 and 1 (above half), [H, W].
+Tensor read_gray(const std::filesystem::path& path);
+/// A mask drawn on a photo, [H, W] of 0 and 1, brought through the photo's resize and crop without
+/// interpolation.
+Tensor fit_mask(const Tensor& mask, const Preprocessing& preprocessing);
 
 /// Labels of classes: one per line, or `index,label, synonym, ...`.
 class Labels {

@@ -228,7 +228,6 @@ TEST(Program, MistakesEndWithOneLineAndTheirCode) {
       {explain + "--recipe missing.toml", 3},
       {explain + "--recipe gradient --mean 1,2", 2},
       {"evaluate " + kModel + " " + kImages + " --metric sparseness", 2},
-      {"evaluate " + kModel + " " + kImages + " --recipe gradient --metric pointing_game", 2},
       {"evaluate " + kModel + " " + kImages + " --recipe gradient --metric sparsness", 2},
       {"evaluate " + kModel + " " + kImages + " --attributions missing.npy --metric sparseness", 3},
       {"select " + kModel, 2},

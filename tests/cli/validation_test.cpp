@@ -225,10 +225,20 @@ TEST(Evaluate, RefusesAttributionsThatAreNotFiniteAndEmptyMasks) {
   write_file(maps, format_npy(heatmap));
   const Outcome broken = heatproof(command + maps + " --masks " + masks);
   EXPECT_EQ(broken.code, 3);
-  const Outcome none =
-      heatproof("select " + kModel + " " + kImages + " --metric pointing_game --recipe gradient --out " +
-                (folder / "out").string());
-  EXPECT_EQ(none.code, 2);
+}
+
+TEST(Masks, AreAskedForWhereNoneLieBesideTheImages) {
+  const TemporaryFolder folder;
+  const std::string image = (folder / "a.png").string();
+  std::filesystem::copy_file(kImage, image);
+  const std::string metric = " --metric pointing_game --recipe gradient";
+  for (const std::string& command :
+       {"evaluate " + kModel + " " + image + metric, "check " + kModel + " " + image + metric,
+        "select " + kModel + " " + image + metric + " --out " + (folder / "out").string()}) {
+    const Outcome o = heatproof(command);
+    EXPECT_EQ(o.code, 2) << command;
+    EXPECT_NE(o.err.find("--masks"), std::string::npos) << o.err;
+  }
 }
 
 }  // namespace heatproof

@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/random.h"
 #include "data/input_set.h"
+#include "data/masks.h"
 #include "data/npy.h"
 #include "data/preprocessing.h"
 #include "heatproof/error.h"
@@ -141,6 +142,59 @@ TEST_F(Data, MasksFollowTheirPhotos) {
   EXPECT_EQ(set.masks.data<float>()[19], 1);
   std::filesystem::remove(folder / "masks/a.png");
   EXPECT_THROW(load_masks(set, folder / "masks", {}), InputError);
+}
+
+TEST_F(Data, MasksHaveThePhotosSizeOrTheNetworks) {
+  write_image("a.png", 16, 8, {1, 2, 3});
+  Preprocessing p;
+  p.height = p.width = 4;
+  InputSet set = load_inputs(folder / "a.png", p, {-1, 3, 4, 4});
+  const auto mask = [&](int rows, int cols) {
+    cv::Mat m = cv::Mat::zeros(rows, cols, CV_8U);
+    m(cv::Rect(0, 0, cols / 2, rows)).setTo(255);  // the left half
+    EXPECT_TRUE(cv::imwrite((folder / "m.png").string(), m));
+  };
+  const std::vector<float> left{1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0};
+  const auto photo = set.items[0];
+  mask(static_cast<int>(photo.height), static_cast<int>(photo.width));
+  load_masks(set, folder / "m.png", p);
+  EXPECT_TRUE(std::ranges::equal(set.masks.data<float>(), left));
+  mask(4, 4);
+  load_masks(set, folder / "m.png", p);
+  EXPECT_TRUE(std::ranges::equal(set.masks.data<float>(), left));
+  mask(9, 9);
+  try {
+    load_masks(set, folder / "m.png", p);
+    FAIL();
+  } catch (const InputError& e) {
+    EXPECT_NE(std::string(e.what()).find("9x9"), std::string::npos) << e.what();
+  }
+}
+
+TEST_F(Data, MasksAreFoundBesideTheImages) {
+  const cv::Mat mask(8, 8, CV_8U, cv::Scalar(255));
+  const auto found = [&] {
+    InputSet set = load_inputs(folder.path() / "images", {}, {-1, 3, 8, 8});
+    EXPECT_EQ(set.size(), 2);  // masks are no photos
+    return find_masks(set, folder.path() / "images/", {}) && set.masks.shape() == Shape{2, 8, 8};
+  };
+  std::filesystem::create_directories(folder / "images/masks");
+  std::filesystem::create_directories(folder / "masks");
+  write_image("images/a.png", 8, 8, {1, 2, 3});
+  write_image("images/b.png", 8, 8, {3, 2, 1});
+  EXPECT_FALSE(found());
+  ASSERT_TRUE(cv::imwrite((folder / "images/a.mask.png").string(), mask));
+  EXPECT_THROW(found(), InputError);  // b has none
+  ASSERT_TRUE(cv::imwrite((folder / "images/masks/b.png").string(), mask));
+  EXPECT_TRUE(found());
+  std::filesystem::remove(folder / "images/masks/b.png");
+  write_file(folder / "masks/b.npy", format_npy(Tensor::filled({8, 8}, 1)));
+  EXPECT_TRUE(found());
+  write_file(folder / "x.npy", format_npy(Tensor::filled({2, 3, 4, 4}, 1)));
+  InputSet array = load_inputs(folder / "x.npy", {}, {-1, 3, 4, 4});
+  EXPECT_FALSE(find_masks(array, folder / "x.npy", {}));
+  write_file(folder / "x.mask.npy", format_npy(Tensor::filled({2, 4, 4}, 1)));
+  EXPECT_TRUE(find_masks(array, folder / "x.npy", {}));
 }
 
 TEST_F(Data, ConfigurationsNameUnknownKeysWithTheirLine) {

@@ -47,11 +47,12 @@ double median_ms(std::int64_t repeats, const std::function<void()>& work) {
   return times[times.size() / 2];
 }
 
-Timed measure(const Graph& graph, const std::vector<Tensor>& inputs, const BenchFlags& f) {
+Timed measure(const Graph& graph, const std::vector<Tensor>& inputs, const BenchFlags& f,
+              Convolutions convolutions = Convolutions::direct) {
   Timed t;
   std::optional<Workspace> workspace;
   t.compile_ms = milliseconds([&] {
-    const Program program = compile(graph);
+    const Program program = compile(graph, convolutions);
     t.arena_bytes = program.arena_bytes();
     t.constant_bytes = program.constant_bytes();
     workspace.emplace(program);
@@ -77,12 +78,14 @@ Timed measure_recipes(const Session& session, const GlobalFlags& global, const s
   return t;
 }
 
+/// Scores alone may be computed by other convolutions than explanations; beside an explanation, its own
+/// count.
 Timed measure_forward(const Session& session, const Tensor& x, const BenchFlags& f) {
   Builder g;
   const Value input = g.input("x", {DType::f32, x.shape()});
   const Graph graph = session.network().graph(x.shape()[0]);
   g.output("logits", forward_view(g, graph, input, f.model.output_name).logits);
-  return measure(g.build(), {x}, f);
+  return measure(g.build(), {x}, f, f.forward ? Convolutions::fastest : Convolutions::direct);
 }
 
 std::vector<Recipe> recipes_of(const BenchFlags& f) {
@@ -232,7 +235,8 @@ void add_bench(CLI::App& app, GlobalFlags& global) {
   add_model_flags(*command, f->model);
   auto* recipe = command->add_option(
       "--recipe", f->recipes, "what to explain with (lrp_epsilon_plus); a grid, or repeated: all at once");
-  command->add_flag("--forward", f->forward, "time the forward pass only")->excludes(recipe);
+  command->add_flag("--forward", f->forward, "time the forward pass only, by the fastest convolutions")
+      ->excludes(recipe);
   command->add_flag("--separate", f->separate, "time every recipe on its own, too");
   command->add_option("--metric", f->metric, "time this metric of --batch random images instead");
   command->add_option("--repeats", f->repeats, "runs to take the median of")->check(CLI::Range(1, 10000));

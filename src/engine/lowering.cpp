@@ -49,9 +49,10 @@ std::size_t stored_bytes(const Node& node, Layout layout) {
 
 }  // namespace
 
-Lowering::Lowering(const Graph& graph, std::vector<StatePort> known_states)
+Lowering::Lowering(const Graph& graph, std::vector<StatePort> known_states, Convolutions convolutions)
     : graph_(graph),
       known_states_(std::move(known_states)),
+      convolutions_(convolutions),
       engine_(shared_engine()),
       users_(graph.users()),
       is_output_(graph.nodes().size(), false),

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "engine/layout.h"
+#include "engine/program.h"
 #include "engine/states.h"
 #include "graph/graph.h"
 
@@ -77,7 +78,8 @@ struct Buffer {
 class Lowering {
  public:
   /// `known_states` have layouts already, from a program that shares them.
-  explicit Lowering(const Graph& graph, std::vector<StatePort> known_states = {});
+  explicit Lowering(const Graph& graph, std::vector<StatePort> known_states = {},
+                    Convolutions convolutions = Convolutions::direct);
 
   // The graph.
   const Node& node(NodeId id) const { return graph_.node(id); }
@@ -128,6 +130,7 @@ class Lowering {
                       const dnnl::memory::desc& scratchpad, double work);
 
   const dnnl::engine& engine() const { return engine_; }
+  Convolutions convolutions() const { return convolutions_; }
 
   // For the compiler.
   void run();  // lowers every node and the outputs
@@ -151,6 +154,7 @@ class Lowering {
 
   const Graph& graph_;
   std::vector<StatePort> known_states_, states_;
+  Convolutions convolutions_;
   dnnl::engine engine_;
   std::vector<std::vector<NodeId>> users_;
   std::vector<bool> is_output_, constant_, fused_;

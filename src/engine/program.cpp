@@ -52,10 +52,10 @@ void drop_unused_constants(ProgramImage& image) {
 
 }  // namespace
 
-Program compile(const Graph& graph) { return compile(graph, {}); }
+Program compile(const Graph& graph, Convolutions convolutions) { return compile(graph, {}, convolutions); }
 
-Program compile(const Graph& graph, const std::vector<StatePort>& known_states) {
-  Lowering lowering(graph, known_states);
+Program compile(const Graph& graph, const std::vector<StatePort>& known_states, Convolutions convolutions) {
+  Lowering lowering(graph, known_states, convolutions);
   lowering.run();
   auto image = std::make_shared<ProgramImage>();
   for (NodeId id : graph.inputs()) image->inputs.push_back({graph.node(id).name, graph.node(id).type});

@@ -47,11 +47,24 @@ class Program {
   std::shared_ptr<const ProgramImage> image_;
 };
 
+/// How convolutions are computed.
+enum class Convolutions {
+  /// Product by product: a window of zeros gives zero, and a huge value stays in its place. Rules that divide
+  /// by
+  /// what a layer computes, and derivatives of ReLUs at zero, need that.
+  direct,
+  /// By Winograd's transforms (Lavin and Gray 2016) where oneDNN has them: up to twice as fast, with errors
+  /// of
+  /// the same size, but spread over neighbours. For scores.
+  fastest,
+};
+
 /// Plans and packs. Outputs that are states stay where they are; runs do not return them. Throws
 /// UnsupportedError for operators that cannot be computed.
-Program compile(const Graph& graph);
+Program compile(const Graph& graph, Convolutions convolutions = Convolutions::direct);
 /// The same, with states that a program which shares them has laid out already.
-Program compile(const Graph& graph, const std::vector<StatePort>& known_states);
+Program compile(const Graph& graph, const std::vector<StatePort>& known_states,
+                Convolutions convolutions = Convolutions::direct);
 
 struct StepTime {
   std::string name;

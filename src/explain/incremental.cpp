@@ -84,8 +84,10 @@ IncrementalProgram::IncrementalProgram(const Network& network, WindowPlan plan, 
   const Graph first = start_graph(start_rows_ == 1 ? one : rows, plan_, size.slots);
   // Persistent updates write the states, so that their layouts count; transient ones only read them.
   const bool keeps = size.mode == Updates::persistent;
-  const Program leading = compile(keeps ? changed.graph : first);
-  const Program following = compile(keeps ? first : changed.graph, leading.states());
+  // Whole images are loaded too seldom for transformed weights.
+  const auto how = [](bool update) { return update ? Convolutions::fastest : Convolutions::direct; };
+  const Program leading = compile(keeps ? changed.graph : first, how(keeps));
+  const Program following = compile(keeps ? first : changed.graph, leading.states(), how(!keeps));
   states_ = std::make_shared<States>(leading.states());
   update_ = std::make_unique<Workspace>(keeps ? leading : following, states_);
   start_ = std::make_unique<Workspace>(keeps ? following : leading, states_);
@@ -93,7 +95,8 @@ IncrementalProgram::IncrementalProgram(const Network& network, WindowPlan plan, 
   finish_rows_ = std::min<std::int64_t>(16, 4 * size.rows);
   Graph many = scores_graph(network, finish_rows_);
   if (!same_structure(many, rows)) finish_rows_ = size.rows;
-  const Program rest = compile(finish_graph(finish_rows_ == size.rows ? rows : many, plan_));
+  const Program rest =
+      compile(finish_graph(finish_rows_ == size.rows ? rows : many, plan_), Convolutions::fastest);
   for (const Port& port : rest.inputs()) boundary_.push_back(Tensor::zeros(port.type.dtype, port.type.shape));
   finish_ = std::make_unique<Workspace>(rest);
 }

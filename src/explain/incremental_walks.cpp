@@ -165,7 +165,8 @@ void Network::walk(const Walks& walks, ScoreKind kind) const {
     stream(
         walks.count * walks.steps, kind,
         [&](std::int64_t i, std::span<float> x) { walks.fill(i / walks.steps, i % walks.steps, x); },
-        [&](std::int64_t i, std::span<const float> s) { walks.use(i / walks.steps, i % walks.steps, s); });
+        [&](std::int64_t i, std::span<const float> s) { walks.use(i / walks.steps, i % walks.steps, s); },
+        Convolutions::fastest);
     return;
   }
   Walker walker(*program, input_shape_, walks, kind);
@@ -200,7 +201,7 @@ void Network::edit_windows(const WindowEdits& edits, ScoreKind kind) const {
           std::ranges::copy(edits.base(edits.image(i)), x.begin());
           put_window(input_shape_, edits.patch, changed(i), edits.first(i), x);
         },
-        edits.use);
+        edits.use, Convolutions::fastest);
     return;
   }
   std::int64_t next = 0;

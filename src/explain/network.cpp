@@ -71,7 +71,7 @@ Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions o
 
 std::int64_t Network::batch() const {
   if (batch_ > 0) return batch_;
-  const std::size_t arena = workspace(1, ScoreKind::logit).program().arena_bytes();
+  const std::size_t arena = workspace(1, ScoreKind::logit, Convolutions::direct).program().arena_bytes();
   return batch_ = std::clamp<std::int64_t>(
              static_cast<std::int64_t>(options_.memory / std::max<std::size_t>(arena, 1)), 1, 16);
 }
@@ -83,8 +83,8 @@ const Graph& Network::graph(std::int64_t batch) const {
   return graphs_[batch] = options_.as_written ? std::move(written) : canonicalize(written);
 }
 
-Workspace& Network::workspace(std::int64_t batch, ScoreKind kind) const {
-  const auto key = std::pair(batch, static_cast<int>(kind));
+Workspace& Network::workspace(std::int64_t batch, ScoreKind kind, Convolutions convolutions) const {
+  const auto key = std::tuple(batch, kind, convolutions);
   if (const auto it = workspaces_.find(key); it != workspaces_.end()) return it->second;
   Builder g;
   Shape shape = input_shape_;
@@ -93,13 +93,17 @@ Workspace& Network::workspace(std::int64_t batch, ScoreKind kind) const {
       forward_view(g, graph(batch), g.input("x", {DType::f32, shape}), options_.output_name);
   g.output("scores", kind == ScoreKind::logit ? view.logits
                                               : g.add(kSoftmax, {view.logits}, {{"axis", std::int64_t{1}}}));
-  return workspaces_.emplace(key, Workspace(compile(g.build()))).first->second;
+  return workspaces_.emplace(key, Workspace(compile(g.build(), convolutions))).first->second;
 }
 
 void Network::stream(std::int64_t count, ScoreKind kind,
                      const std::function<void(std::int64_t, std::span<float>)>& fill,
-                     const std::function<void(std::int64_t, std::span<const float>)>& use) const {
+                     const std::function<void(std::int64_t, std::span<const float>)>& use,
+                     Convolutions convolutions) const {
   const std::int64_t size = input_shape_.elements();
+  // Transformed weights are packed for so long that it must pay.
+  constexpr std::int64_t kManyBatches = 4;
+  const bool many = count >= kManyBatches * batch();
   for (std::int64_t done = 0; done < count;) {
     // A rest runs one by one where that is less than the whole batch; more sizes would pack more weights.
     const std::int64_t rest = count - done;
@@ -112,7 +116,8 @@ void Network::stream(std::int64_t count, ScoreKind kind,
       fill(done + i,
            x.data<float>().subspan(static_cast<std::size_t>(i * size), static_cast<std::size_t>(size)));
     });
-    const Tensor scores = workspace(rows, kind).run({x})[0];
+    const Tensor scores =
+        workspace(rows, kind, many && rows > 1 ? convolutions : Convolutions::direct).run({x})[0];
     const auto row = static_cast<std::size_t>(classes_);
     for (std::int64_t i = 0; i < n; ++i)
       use(done + i, scores.data<float>().subspan(static_cast<std::size_t>(i) * row, row));

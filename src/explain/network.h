@@ -86,7 +86,8 @@ class Network {
   /// from several threads), use(i, scores) sees its scores, in order.
   void stream(std::int64_t count, ScoreKind kind,
               const std::function<void(std::int64_t, std::span<float>)>& fill,
-              const std::function<void(std::int64_t, std::span<const float>)>& use) const;
+              const std::function<void(std::int64_t, std::span<const float>)>& use,
+              Convolutions convolutions = Convolutions::direct) const;
 
   /// Scores of every step of every walk: what `stream` would give (to rounding), computing only what changes
   /// from step to step where that is cheaper (incremental.cpp).
@@ -95,7 +96,7 @@ class Network {
   void edit_windows(const WindowEdits& edits, ScoreKind kind) const;
 
  private:
-  Workspace& workspace(std::int64_t batch, ScoreKind kind) const;
+  Workspace& workspace(std::int64_t batch, ScoreKind kind, Convolutions convolutions) const;
   /// A program for windows of this size, for as many as `wanted` rows; nullptr where nothing is gained.
   /// `worthwhile` is asked with the share of the work that an update takes.
   std::shared_ptr<IncrementalProgram> incremental(const std::vector<std::int64_t>& patch, std::int64_t wanted,
@@ -108,7 +109,7 @@ class Network {
   std::int64_t classes_ = 0;
   mutable std::int64_t batch_ = 0;  // 0: not chosen yet
   mutable std::map<std::int64_t, Graph> graphs_;
-  mutable std::map<std::pair<std::int64_t, int>, Workspace> workspaces_;
+  mutable std::map<std::tuple<std::int64_t, ScoreKind, Convolutions>, Workspace> workspaces_;
   mutable std::vector<std::shared_ptr<IncrementalProgram>> incremental_;  // used last comes last
 };
 

@@ -69,8 +69,9 @@ std::optional<Windowed> windowed(const NodeView& v) {
 struct Fusion {
   NodeId result;            // the node whose value the primitive computes
   NodeId residual = kNone;  // added to the convolution
-  bool in_place =
-      false;  // the result takes the residual's memory: cheaper, and oneDNN has faster kernels for it
+  // The result takes the residual's memory, or that of a copy: cheaper, and oneDNN has faster kernels for it.
+  bool in_place = false;
+  bool copied = false;
   bool relu = false;
 };
 
@@ -121,40 +122,86 @@ struct ChosenConvolution {
   Layout source, target;
 };
 
+/// Weights and bias of a convolution, and what its descriptors are made of.
+struct Choices {
+  const Lowering& l;
+  const ConvGeometry& g;
+  const Shape &x, &y;
+  Shape weights;
+  bool bias;
+  const Fusion& fusion;
+
+  dnnl::convolution_forward::primitive_desc make(
+      const dnnl::memory::desc& src, const dnnl::memory::desc& dst, const dnnl::primitive_attr& attr,
+      dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct) const {
+    return onednn::convolution(l.engine(), src, any_descriptor(weights),
+                               bias ? descriptor({y[1]}, {}) : dnnl::memory::desc(), dst, g.window(), attr,
+                               algorithm);
+  }
+  dnnl::convolution_forward::primitive_desc free(dnnl::algorithm algorithm) const {
+    return make(any_descriptor(x), any_descriptor(y),
+                attributes_of({.result = fusion.result, .relu = fusion.relu}, y, {}), algorithm);
+  }
+  dnnl::convolution_forward::primitive_desc with(
+      Layout source, Layout target, dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct) const {
+    return make(descriptor(x, source), descriptor(y, target), attributes_of(fusion, y, target), algorithm);
+  }
+};
+
+/// Winograd's algorithm, for 3x3 windows without strides; nullopt where oneDNN has none.
+std::optional<ChosenConvolution> winograd(const Choices& c) {
+  constexpr auto kAlgorithm = dnnl::algorithm::convolution_winograd;
+  const std::vector<std::int64_t> three(2, 3);
+  const std::vector<std::int64_t> one(2, 1);
+  if (c.g.group != 1 || c.g.kernel != three || c.g.strides != one || c.g.dilations != one)
+    return std::nullopt;
+  try {
+    const auto pd = c.free(kAlgorithm);
+    const auto source = layout_of(pd.src_desc(), c.x);
+    const auto target = layout_of(pd.dst_desc(), c.y);
+    if (!source || !target) return std::nullopt;
+    return ChosenConvolution{c.with(*source, *target, kAlgorithm), *source, *target};
+  } catch (const dnnl::error&) {
+    return std::nullopt;  // not on this processor, or not for these channels
+  }
+}
+
 /// The layout that the input has already where oneDNN has a fast convolution for it, else what oneDNN
 /// chooses: first without what is fused, since the residual's layout must be known for that.
-ChosenConvolution choose(const Lowering& l, NodeId id, const ConvGeometry& g, const Fusion& fusion,
-                         Layout have) {
-  const Shape& x = l.shape(l.input(id, 0));
-  const Shape weights = grouped(l.shape(l.input(id, 1)), g.group);
-  const Shape& y = l.shape(id);
-  const bool bias = l.input(id, 2) != kNone;
-  const auto make = [&](const dnnl::memory::desc& src, const dnnl::memory::desc& dst,
-                        const dnnl::primitive_attr& attr) {
-    return onednn::convolution(l.engine(), src, any_descriptor(weights),
-                               bias ? descriptor({y[1]}, {}) : dnnl::memory::desc(), dst, g.window(), attr);
-  };
-  const auto with = [&](Layout source, Layout target) {
-    return make(descriptor(x, source), descriptor(y, target), attributes_of(fusion, y, target));
-  };
-  const auto free =
-      make(any_descriptor(x), any_descriptor(y), attributes_of({.result = id, .relu = fusion.relu}, y, {}));
-  const auto source = layout_of(free.src_desc(), x);
-  const auto target = layout_of(free.dst_desc(), y);
-  if (!source || !target) return {with({}, {}), {}, {}};
-  if (!have.plain() && !(have == *source)) {
-    if (auto pd = with(have, have); is_direct(pd.impl_info_str())) return {pd, have, have};
+ChosenConvolution choose(const Lowering& l, NodeId id, const ConvGeometry& g, Fusion& fusion, Layout have) {
+  const Choices c{.l = l,
+                  .g = g,
+                  .x = l.shape(l.input(id, 0)),
+                  .y = l.shape(id),
+                  .weights = grouped(l.shape(l.input(id, 1)), g.group),
+                  .bias = l.input(id, 2) != kNone,
+                  .fusion = fusion};
+  if (l.convolutions() == Convolutions::fastest) {
+    // Winograd's kernels add to what is there, and are worth a copy of it.
+    const Fusion given = fusion;
+    fusion.copied = fusion.residual != kNone && !fusion.in_place;
+    fusion.in_place = fusion.residual != kNone;
+    if (const auto chosen = winograd(c)) return *chosen;
+    fusion = given;
   }
-  return {fusion.residual == kNone ? free : with(*source, *target), *source, *target};
+  const auto free = c.free(dnnl::algorithm::convolution_direct);
+  const auto source = layout_of(free.src_desc(), c.x);
+  const auto target = layout_of(free.dst_desc(), c.y);
+  if (!source || !target) return {c.with({}, {}), {}, {}};
+  if (!have.plain() && !(have == *source)) {
+    if (auto pd = c.with(have, have); is_direct(pd.impl_info_str())) return {pd, have, have};
+  }
+  return {fusion.residual == kNone ? free : c.with(*source, *target), *source, *target};
 }
 
 /// Runs a convolution that adds to what its destination holds; the residual is copied there unless it is
 /// there already.
 void emit_in_place(Lowering& l, std::string name, const ChosenConvolution& chosen,
                    std::vector<Lowering::Argument> arguments, const Operand& residual, const Operand& y,
-                   double work) {
-  const bool also_input = std::ranges::any_of(
-      arguments, [&](const Lowering::Argument& a) { return a.buffer == residual.buffer; });
+                   double work, bool copied) {
+  const bool read_elsewhere = copied || std::ranges::any_of(arguments, [&](const Lowering::Argument& a) {
+                                return a.buffer == residual.buffer;
+                              });
   Step step = l.primitive_step(std::move(name), dnnl::convolution_forward(chosen.pd), std::move(arguments),
                                chosen.pd.scratchpad_desc(), work);
   step.reads.push_back(residual.buffer);
@@ -167,7 +214,7 @@ void emit_in_place(Lowering& l, std::string name, const ChosenConvolution& chose
       convolve();
     };
   };
-  if (!also_input) {
+  if (!read_elsewhere) {
     step.replaceable = {residual.buffer};
     step.replaced_by = y.buffer;
   }
@@ -178,7 +225,7 @@ void lower_conv(Lowering& l, NodeId id) {
   const NodeId weights = l.input(id, 1);
   const ConvGeometry g = conv_geometry(l.node(id).attributes, l.shape(weights));
   const Layout have = l.operand(l.input(id, 0)).layout;
-  const Fusion fusion = find_fusion(l, id);
+  Fusion fusion = find_fusion(l, id);
   const ChosenConvolution chosen = choose(l, id, g, fusion, have);
   const Operand x = l.operand(l.input(id, 0), chosen.source);
   const Packed packed = l.pack(weights, grouped(l.shape(weights), g.group), chosen.pd.weights_desc());
@@ -200,7 +247,7 @@ void lower_conv(Lowering& l, NodeId id) {
   if (fusion.relu) name += " +relu";
   const double work = multiply_adds(y.shape, l.shape(weights));
   if (fusion.in_place)
-    emit_in_place(l, std::move(name), chosen, std::move(arguments), residual, y, work);
+    emit_in_place(l, std::move(name), chosen, std::move(arguments), residual, y, work, fusion.copied);
   else
     l.emit(std::move(name), dnnl::convolution_forward(chosen.pd), std::move(arguments),
            chosen.pd.scratchpad_desc(), work);

@@ -1,11 +1,51 @@
 #include <gtest/gtest.h>
 
+#include "engine/program.h"
 #include "ops/arithmetic.h"
 #include "ops/conv_geometry.h"
 #include "ops/operators.h"
 #include "support/operators.h"
 
 namespace heatproof {
+
+namespace {
+
+/// relu(conv(x)), then relu(conv(...) + rest), where `rest` is an input too, and read again at the end.
+Graph block(std::int64_t batch, std::int64_t channels, std::int64_t size, bool shared) {
+  Builder g;
+  const Type map{DType::f32, {batch, channels, size, size}};
+  const Value x = g.input("x", map);
+  const Value rest = g.input("rest", map);
+  const auto conv = [&](Value a, std::uint64_t seed) {
+    const Value w = g.constant(testing::random_tensor({channels, channels, 3, 3}, seed, -0.1, 0.1));
+    const Value b = g.constant(testing::random_tensor({channels}, seed + 1));
+    return g.add(
+        kConv, {a, w, b},
+        {{"kernel_shape", std::vector<std::int64_t>{3, 3}}, {"pads", std::vector<std::int64_t>{1, 1, 1, 1}}});
+  };
+  const Value h = g.add(kRelu, {conv(x, 1)});
+  const Value sum = g.add(kRelu, {conv(h, 3) + (shared ? rest : h)});
+  g.output("y", shared ? conv(sum, 5) + rest : conv(sum, 5));
+  return g.build();
+}
+
+}  // namespace
+
+// oneDNN takes Winograd's transforms for these on processors that it has them for.
+TEST(Conv, FastestConvolutionsGiveTheSame) {
+  for (const std::int64_t channels : {3, 16, 24, 64}) {
+    for (const std::int64_t size : {5, 14, 33}) {
+      for (const bool shared : {false, true}) {
+        const Graph graph = block(2, channels, size, shared);
+        const Tensor x = testing::random_tensor({2, channels, size, size}, 7);
+        const Tensor rest = testing::random_tensor({2, channels, size, size}, 8);
+        const Tensor direct = Workspace(compile(graph)).run({x, rest})[0];
+        Workspace fastest(compile(graph, Convolutions::fastest));
+        for (int run = 0; run < 2; ++run) testing::expect_close(fastest.run({x, rest})[0], direct, 2e-5);
+      }
+    }
+  }
+}
 
 using namespace testing;
 

@@ -24,7 +24,8 @@ std::vector<std::vector<double>> scores_of_copies(const Network& network, const 
       [&](std::int64_t i, std::span<const float> s) {
         const auto n = static_cast<std::size_t>(i / copies);
         scores[n].push_back(s[static_cast<std::size_t>(samples.targets[n])]);
-      });
+      },
+      Convolutions::fastest);
   return scores;
 }
 

@@ -1,8 +1,11 @@
 #include "select/statistics.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <numeric>
 
 #include "base/random.h"
@@ -13,7 +16,48 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
+/// Standard error of the mean.
+double standard_error(const std::vector<double>& values, double mean) {
+  double squares = 0;
+  for (double v : values) squares += (v - mean) * (v - mean);
+  const auto n = static_cast<double>(values.size());
+  return std::sqrt(squares / (n - 1) / n);
+}
+
 }  // namespace
+
+std::string intervals_over(std::size_t images, const std::string& what) {
+  return fmt::format("95 % intervals over {} {} (the wider of bootstrap and Student's t{})", images, what,
+                     images < kFewImages ? "; rough, since they are few" : "");
+}
+
+// Abramowitz and Stegun, 26.7.3 and 26.7.4: the chance of |T| below t, a finite sum.
+double student_cdf(double t, std::size_t n) {
+  const std::size_t freedom = n - 1;
+  const double angle = std::atan(std::fabs(t) / std::sqrt(static_cast<double>(freedom)));
+  const double cosine = std::cos(angle);
+  const bool odd = freedom % 2 == 1;
+  double term = odd ? cosine : 1;
+  double sum = freedom == 1 ? 0 : term;
+  for (std::size_t k = odd ? 3 : 2; k < freedom; k += 2) {
+    const auto j = static_cast<double>(k);
+    term *= (j - 1) / j * cosine * cosine;
+    sum += term;
+  }
+  const double sine = std::sin(angle);
+  const double within = odd ? 2 / std::numbers::pi * (angle + sine * sum) : sine * sum;
+  return 0.5 + std::copysign(0.5 * within, t);
+}
+
+double student_quantile(std::size_t n) {
+  double low = 0;
+  double high = 16;  // 12.7 for two values
+  for (int k = 0; k < 60; ++k) {
+    const double middle = 0.5 * (low + high);
+    (student_cdf(middle, n) < 0.975 ? low : high) = middle;
+  }
+  return high;
+}
 
 double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -54,13 +98,23 @@ Interval Bootstrap::interval(const std::vector<double>& values) const {
     const double rest = position - static_cast<double>(k);
     return means[k] + rest * (means[std::min(k + 1, means.size() - 1)] - means[k]);
   };
-  return {mean, at(0.025), at(0.975)};
+  constexpr double kNormal = 1.959964;  // what Student's quantile comes to
+  const auto n = static_cast<double>(values.size());
+  const double quantile = student_quantile(values.size());
+  const double stretch = quantile / kNormal * std::sqrt(n / (n - 1));
+  const double student = quantile * standard_error(values, mean);
+  return {mean, mean - std::max(stretch * (mean - at(0.025)), student),
+          mean + std::max(stretch * (at(0.975) - mean), student)};
 }
 
 double Bootstrap::p_not_positive(const std::vector<double>& differences) const {
+  if (differences.size() < 2) return 1;
   const auto means = resampled_means(differences);
   const auto below = std::ranges::count_if(means, [](double m) { return !(m > 0); });
-  return (1.0 + static_cast<double>(below)) / (1.0 + static_cast<double>(resamples_));
+  const double resampled = (1.0 + static_cast<double>(below)) / (1.0 + static_cast<double>(resamples_));
+  const double mean = mean_of(differences);
+  const double error = standard_error(differences, mean);
+  return error > 0 ? std::max(resampled, student_cdf(-mean / error, differences.size())) : resampled;
 }
 
 std::vector<double> holm(const std::vector<double>& p) {
@@ -121,7 +175,7 @@ std::vector<Ranked> rank(const std::vector<std::vector<double>>& scores, std::ui
   std::vector<double> p;
   for (std::size_t k = 1; k < ranking.size() && !ranking[k].failed; ++k) {
     const auto shortfall = minus(best, scores[ranking[k].recipe]);
-    p.push_back(images < 2 ? 1.0 : bootstrap.p_not_positive(shortfall));
+    p.push_back(bootstrap.p_not_positive(shortfall));
     ranking[k].effect = effect_size(shortfall);
     ranking[k].shortfall = bootstrap.interval(shortfall);
   }

@@ -11,14 +11,26 @@ struct Interval {
   double mean, low, high;  // low and high are NaN with fewer than two values
 };
 
-/// Percentile bootstrap of the mean, 95 %. Efron 1979. Resamples of images are the same for all that share
-/// seed and size.
+/// Below this many images intervals are rough: they cover the mean less often than they say where scores are
+/// skewed.
+constexpr std::size_t kFewImages = 8;
+
+/// How intervals are made, for reports: "95 % intervals over 3 images (the wider of ...; rough, ...)".
+std::string intervals_over(std::size_t images, const std::string& what = "images");
+
+/// Student's t of n values: the chance of a value below t, and the value below which 97.5 % are.
+double student_cdf(double t, std::size_t n);
+double student_quantile(std::size_t n);
+
+/// 95 % intervals of means. The percentile bootstrap (Efron 1979) alone covers the mean of two values in half
+/// of all cases, so that it is stretched for few values (Hesterberg 2015), and Student's interval holds where
+/// it is wider. Resamples of images are the same for all that share seed and size.
 class Bootstrap {
  public:
   Bootstrap(std::size_t images, std::uint64_t seed, std::size_t resamples = 10000);
   Interval interval(const std::vector<double>& values) const;
   /// Probability, one-sided, that the mean of the differences is not above zero: (1 + #{resampled mean ≤ 0})
-  /// / (1 + resamples).
+  /// / (1 + resamples), or Student's where it is larger; 1 for fewer than two.
   double p_not_positive(const std::vector<double>& differences) const;
 
  private:

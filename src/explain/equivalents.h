@@ -8,19 +8,23 @@
 
 namespace heatproof {
 
-/// A graph, and in how many places it was rewritten.
+/// A graph, and in how many places it was rewritten, of all that the rewrite is about.
 struct Rewritten {
   Graph graph;
-  std::size_t places;
+  std::size_t places, candidates;
 };
 
 /// A way to write the same function as another network (Sundararajan et al. 2017: implementation invariance).
 struct Equivalent {
   std::string name, about;
   Rewritten (*rewrite)(const Graph& canonical);
+  std::string of;  // what the rewrite is about: hidden layers, convolutions, ...
   /// Where two values under a max pooling are equal a maximum has no gradient, and each way to write it has a
   /// subgradient of its own: explanations are the same only away from there.
   bool differs_at_ties = false;
+
+  /// "24 of 25 hidden layers".
+  std::string coverage(const Rewritten& result) const;
 };
 const std::vector<Equivalent>& equivalents();
 /// Throws UsageError for names that do not exist.

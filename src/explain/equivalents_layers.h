@@ -6,8 +6,9 @@
 
 namespace heatproof {
 
-/// Copies the graph; nodes for which `emit` gives something else count as rewritten.
-Rewritten rewrite_nodes(const Graph& graph, const Emit& emit);
+/// Copies the graph and calls `emit` for nodes of some operators; those for which it gives something else
+/// count as rewritten.
+Rewritten rewrite_nodes(const Graph& graph, std::initializer_list<const Operator*> ops, const Emit& emit);
 
 /// y = relu(y) − relu(−y) after every layer.
 Rewritten insert_identities(const Graph& graph);

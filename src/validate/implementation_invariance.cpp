@@ -89,9 +89,11 @@ const Metric kImplementationInvariance = {
     .source = "Sundararajan et al. 2017",
     .about =
         "How much the explanation changes when the network is written in another way that computes the same "
-        "function; NaN where the network has nothing to rewrite. Rewrites of max pooling are compared at "
-        "inputs "
-        "with a little noise (jitter), away from ties.",
+        "function; NaN where the network has nothing to rewrite. Split, rescale and permute rewrite the "
+        "hidden "
+        "layers whose channels can be followed to the layers behind them; `check` says how many. Rewrites of "
+        "max "
+        "pooling are compared at inputs with a little noise (jitter), away from ties.",
     .parameters =
         {{"rewrite", std::string("split"), "how the network is written anew", {}, {}, rewrite_names()},
          {"measure",

@@ -148,13 +148,15 @@ struct Choices {
   }
 };
 
-/// Winograd's algorithm, for 3x3 windows without strides; nullopt where oneDNN has none.
+/// Winograd's algorithm, for 3x3 windows without strides; nullopt where oneDNN has none, or where the
+/// transforms of few channels would cost more than they save.
 std::optional<ChosenConvolution> winograd(const Choices& c) {
+  constexpr std::int64_t kFewChannels = 64;
+  if (c.g.group != 1 || std::min(c.x[1], c.y[1]) < kFewChannels) return std::nullopt;
   constexpr auto kAlgorithm = dnnl::algorithm::convolution_winograd;
   const std::vector<std::int64_t> three(2, 3);
   const std::vector<std::int64_t> one(2, 1);
-  if (c.g.group != 1 || c.g.kernel != three || c.g.strides != one || c.g.dilations != one)
-    return std::nullopt;
+  if (c.g.kernel != three || c.g.strides != one || c.g.dilations != one) return std::nullopt;
   try {
     const auto pd = c.free(kAlgorithm);
     const auto source = layout_of(pd.src_desc(), c.x);

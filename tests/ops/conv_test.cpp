@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "engine/program.h"
 #include "ops/arithmetic.h"
 #include "ops/conv_geometry.h"
@@ -29,11 +32,21 @@ Graph block(std::int64_t batch, std::int64_t channels, std::int64_t size, bool s
   return g.build();
 }
 
+void expect_close_to_the_largest(const Tensor& a, const Tensor& b) {
+  double most = 0;
+  double gap = 0;
+  for (std::size_t k = 0; k < a.data<float>().size(); ++k) {
+    most = std::max(most, std::fabs(static_cast<double>(b.data<float>()[k])));
+    gap = std::max(gap, std::fabs(static_cast<double>(a.data<float>()[k]) - b.data<float>()[k]));
+  }
+  EXPECT_LT(gap, 1e-5 * most);
+}
+
 }  // namespace
 
 // oneDNN takes Winograd's transforms for these on processors that it has them for.
 TEST(Conv, FastestConvolutionsGiveTheSame) {
-  for (const std::int64_t channels : {3, 16, 24, 64}) {
+  for (const std::int64_t channels : {3, 24, 64, 80}) {
     for (const std::int64_t size : {5, 14, 33}) {
       for (const bool shared : {false, true}) {
         const Graph graph = block(2, channels, size, shared);
@@ -41,7 +54,7 @@ TEST(Conv, FastestConvolutionsGiveTheSame) {
         const Tensor rest = testing::random_tensor({2, channels, size, size}, 8);
         const Tensor direct = Workspace(compile(graph)).run({x, rest})[0];
         Workspace fastest(compile(graph, Convolutions::fastest));
-        for (int run = 0; run < 2; ++run) testing::expect_close(fastest.run({x, rest})[0], direct, 2e-5);
+        for (int run = 0; run < 2; ++run) expect_close_to_the_largest(fastest.run({x, rest})[0], direct);
       }
     }
   }

@@ -4,11 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <limits>
 
 #include "base/files.h"
 #include "cli/check_axioms.h"
+#include "cli/check_print.h"
 #include "cli/common.h"
+#include "cli/selection_report.h"
 #include "explain/equivalents.h"
 #include "heatproof/error.h"
 #include "report/check_report.h"
@@ -62,40 +63,31 @@ struct Subject {
   }
 };
 
-struct Axiom {
-  MetricSpec metric;
-  std::vector<double> scores;
-  Interval interval;  // of the mean over images
-  double least, most, uniform;
-  Interval over_uniform;  // paired by image
+/// What was measured, and what could not be.
+struct Findings {
+  std::vector<Axiom> axioms;
+  std::vector<LeftOut> left_out;
 };
 
-Axiom measure(const std::string& text, const Evaluation& e, const Evaluation* uniform) {
-  const MetricSpec metric = parse_metric(text);
-  const std::vector<double> scores = evaluate(metric, e).values;
-  const auto [least, most] = std::ranges::minmax(scores);
-  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-  const Bootstrap bootstrap(scores.size(), e.seed);
-  Axiom axiom{metric, scores, bootstrap.interval(scores), least, most, kNaN, {kNaN, kNaN, kNaN}};
-  if (uniform == nullptr) return axiom;
-  const std::vector<double> control = evaluate(metric, *uniform).values;
-  axiom.uniform = mean_of(control);
-  axiom.over_uniform = bootstrap.interval(minus(scores, control));
-  return axiom;
-}
-
-std::vector<Axiom> measure_axioms(const Subject& subject, const Subject& uniform) {
-  const Evaluation& e = subject.evaluation;
-  std::vector<Axiom> axioms;
-  for (const std::string& text :
-       axioms_of(e.inputs.shape().rank() == 4, e.inputs.elements() / e.size() < 20000)) {
+/// control: null where the recipe is the control itself.
+Findings measure_all(const CheckFlags& f, const Evaluation& e, const Evaluation* control) {
+  Findings found;
+  if (!f.metrics.empty()) {
+    for (const std::string& text : f.metrics)
+      found.axioms.push_back(measure(row_of_metric(text), e, control));
+    return found;
+  }
+  std::vector<AxiomRow> rows = axioms_of(e, found.left_out);
+  for (const Equivalent& rewrite : equivalents())
+    rows.push_back(row_of_metric("implementation_invariance:rewrite=" + rewrite.name));
+  for (const AxiomRow& row : rows) {
     try {
-      axioms.push_back(measure(text, e, &uniform.evaluation));
-    } catch (const UsageError&) {
-      if (!text.starts_with("input_invariance")) throw;  // not every network has a bias to shift
+      found.axioms.push_back(measure(row, e, control));
+    } catch (const UsageError& error) {  // such as a network without a bias to shift
+      found.left_out.push_back({row.metric, error.what()});
     }
   }
-  return axioms;
+  return found;
 }
 
 std::vector<report::LedgerRow> rows_of(const std::vector<LedgerLine>& ledger) {
@@ -155,123 +147,56 @@ void add_frames(report::CheckReport& r, const Subject& subject, const Session& s
   }
 }
 
-/// Change from frame to frame of a video: the steps' ratios.
-std::vector<double> changes_along(const Evaluation& e) {
-  std::vector<double> changes;
-  const auto row = [](const Tensor& t, std::int64_t i) { return row_of(t, i); };
-  for (std::int64_t k = 1; k < e.size(); ++k)
-    changes.push_back(change_per_distance(row(e.relevance, k - 1), row(e.relevance, k), row(e.inputs, k - 1),
-                                          row(e.inputs, k)));
-  return changes;
-}
-
-/// One row of the axioms; what there is only of several samples is left out of one.
-void print_axiom(bool many, std::string_view name, std::string_view mean, std::string_view interval,
-                 std::string_view least, std::string_view most, std::string_view uniform,
-                 std::string_view ideal) {
-  fmt::print("{:<52} {:>11}", name, mean);
-  if (many) fmt::print(" {:<24} {:>11} {:>11}", interval, least, most);
-  fmt::print(" {:>11}  {}\n", uniform, ideal);
-}
-
-void print_text(const Recipe& recipe, const std::vector<Axiom>& axioms,
-                const std::vector<report::LedgerRow>& ledger, std::size_t samples) {
-  const auto number = [](double v) { return std::isnan(v) ? std::string("n/a") : fmt::format("{:.5g}", v); };
-  const bool many = samples > 1;
-  fmt::print("{} on {} sample{}\n\n", recipe.text, samples, many ? "s" : "");
-  print_axiom(many, "axiom", many ? "mean" : "measured", "[95 % interval]", "least", "most", "uniform",
-              "ideal");
-  for (const Axiom& a : axioms)
-    print_axiom(many, a.metric.text, number(a.interval.mean),
-                std::isnan(a.interval.low)
-                    ? ""
-                    : fmt::format("[{}, {}]", number(a.interval.low), number(a.interval.high)),
-                number(a.least), number(a.most), number(a.uniform), to_string(a.metric.better()));
-  if (ledger.empty()) {
-    fmt::print("\nNo layer-by-layer sums: {} does not propagate relevance.\n", recipe.method->name);
-    return;
-  }
-  fmt::print(
-      "\nrelevance, layer by layer (means over samples; created: by stabilizers)\n{:<18} {:<24} {:>11} "
-      "{:>11} "
-      "{:>11} {:>11} {:>11}  {}\n",
-      "operator", "rule", "entering", "leaving", "biases", "created", "rest", "layer");
-  for (const report::LedgerRow& row : ledger)
-    fmt::print("{:<18} {:<24} {:>11.5g} {:>11.5g} {:>11.3g} {:>11.3g} {:>11.3g}  {}\n", row.op, row.rule,
-               row.entering, row.leaving, row.absorbed, row.created, row.rest(), row.layer);
-}
+report::Estimate estimate(const Interval& i) { return {i.mean, i.low, i.high}; }
 
 void add_measured(report::CheckReport& r, const Axiom& a) {
-  if (a.metric.text == "pixel_flipping")
-    r.gain = {a.interval.mean, a.interval.low, a.interval.high}, r.uniform_gain = a.uniform;
-  const report::Measured measured{{a.interval.mean, a.interval.low, a.interval.high}, a.least, a.most};
+  if (a.metric.text == "pixel_flipping") r.gain = estimate(a.interval), r.uniform_gain = a.uniform;
+  const report::Measured measured{estimate(a.interval), a.least, a.most};
   if (a.metric.metric->name == "implementation_invariance") {
     const Equivalent& rewrite = find_equivalent(a.metric.parameters.text("rewrite"));
-    r.rewrites.push_back({rewrite.name, rewrite.about, measured});
+    r.rewrites.push_back({rewrite.name, rewrite.about, measured, a.uniform});
     return;
   }
-  const AxiomText text = text_of(a.metric);
-  r.axioms.push_back({text.group,
-                      text.about,
-                      a.metric.text,
-                      text.reading,
-                      to_string(a.metric.better()),
-                      measured,
-                      a.uniform,
-                      {a.over_uniform.mean, a.over_uniform.low, a.over_uniform.high}});
+  r.axioms.push_back({a.text.group, a.text.about, a.metric.text, a.text.reading, to_string(a.metric.better()),
+                      measured, a.uniform, estimate(a.over_uniform)});
 }
 
-report::CheckReport describe(const Session& session, const Subject& subject, const std::vector<Axiom>& axioms,
-                             const std::vector<report::LedgerRow>& ledger, const GlobalFlags& global,
-                             const CheckFlags& f) {
+/// "name: class", of the first few.
+std::string targets_text(const Session& session, const InputSet& set,
+                         const std::vector<std::int64_t>& targets) {
+  constexpr std::size_t kNamed = 8;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kNamed, targets.size()); ++i)
+    text += fmt::format("{}{}: {}", i == 0 ? "" : ", ", set.items[i].name, session.labels().name(targets[i]));
+  return targets.size() > kNamed ? text + fmt::format(" and {} more", targets.size() - kNamed) : text;
+}
+
+report::CheckReport describe(const Session& session, const Subject& subject, const InputSet& set,
+                             const Findings& found, const std::vector<report::LedgerRow>& ledger,
+                             const GlobalFlags& global, const CheckFlags& f) {
   report::CheckReport r;
+  const Evaluation& e = subject.evaluation;
   r.model = std::filesystem::path(session.model().path()).filename().string();
   r.recipe = subject.recipe.text;
-  r.images = static_cast<std::size_t>(subject.evaluation.size());
-  r.conservation = mean_of(evaluate(parse_metric("conservation"), subject.evaluation).values);
-  for (const Axiom& a : axioms) add_measured(r, a);
+  r.images = static_cast<std::size_t>(e.size());
+  r.conservation = mean_of(evaluate(parse_metric("conservation"), e).values);
+  for (const Axiom& a : found.axioms) add_measured(r, a);
+  for (const LeftOut& l : found.left_out) r.left_out.emplace_back(l.metric, l.reason);
+  r.unprepared = !set.rgb.empty() && !session.has_box();
   r.ledger = ledger;
   r.path = f.frames ? "the frames" : f.motion;
   add_frames(r, subject, session, f);
   r.facts = {{"model", r.model},
              {"SHA-256 of the model", session.model().hash()},
-             {"inputs", std::to_string(r.images)},
+             {"inputs", fmt::format("{} of shape {}", r.images, to_string(session.network().input_shape()))},
+             {"preprocessing", preprocessing_text(session, set)},
+             {f.target == "auto" ? "predicted class, which is explained" : "explained class",
+              targets_text(session, set, e.targets)},
+             {"intervals", intervals_over(r.images)},
              {"seed", std::to_string(global.seed)},
              {"command", global.command},
              {"heatproof", HEATPROOF_VERSION}};
   return r;
-}
-
-void print_check_json(const Subject& subject, const std::vector<Axiom>& axioms,
-                      const std::vector<LedgerLine>& ledger, const CheckFlags& f) {
-  nlohmann::json list = nlohmann::json::array();
-  for (const Axiom& a : axioms) {
-    const AxiomText text = text_of(a.metric);
-    list.push_back({{"metric", a.metric.text},
-                    {"scores", a.scores},
-                    {"mean", a.interval.mean},
-                    {"low", a.interval.low},
-                    {"high", a.interval.high},
-                    {"uniform", a.uniform},
-                    {"ideal", to_string(a.metric.better())},
-                    {"about", text.reading.empty() ? text.about : text.reading}});
-  }
-  nlohmann::json lines = nlohmann::json::array();
-  for (const LedgerLine& line : ledger)
-    lines.push_back(
-        {{"layer", line.node},
-         {"op", line.op},
-         {"rule", line.rule},
-         {"entering", line.entering},
-         {"leaving", line.leaving},
-         {"absorbed_by_bias", line.absorbed},
-         {"created_by_stabilizers", minus(std::vector<double>(line.stabilized.size(), 0), line.stabilized)}});
-  nlohmann::json result{{"recipe", subject.recipe.text},
-                        {"targets", subject.evaluation.targets},
-                        {"axioms", list},
-                        {"ledger", lines}};
-  if (f.frames) result["frame_changes"] = changes_along(subject.evaluation);
-  print_json(result);
 }
 
 /// Refuses what cannot be measured before anything is.
@@ -290,7 +215,7 @@ InputSet load(const Session& session, const CheckFlags& f) {
         f.input));
   const auto needs = std::ranges::find_if(
       f.metrics, [](const std::string& text) { return parse_metric(text).metric->needs_masks; });
-  if (needs != f.metrics.end() || !f.masks.empty())
+  if (needs != f.metrics.end() || !f.masks.empty() || f.metrics.empty())
     take_masks(set, f.input, f.masks, session, needs != f.metrics.end() ? *needs : "");
   return set;
 }
@@ -311,23 +236,17 @@ void check_command(const GlobalFlags& global, const CheckFlags& f) {
   const auto ledger = Explainer(session.network(), {recipe}, options)
                           .explain(set.inputs, targets, subject.evaluation.ids)
                           .ledger[0];
-  std::vector<Axiom> axioms;
-  for (const std::string& text : f.metrics) axioms.push_back(measure(text, subject.evaluation, nullptr));
-  if (f.metrics.empty()) {
-    axioms = measure_axioms(subject, uniform);
-    for (const Equivalent& rewrite : equivalents())
-      axioms.push_back(
-          measure("implementation_invariance:rewrite=" + rewrite.name, subject.evaluation, nullptr));
-  }
+  const bool is_control = recipe.method->name == "uniform";
+  const Findings found = measure_all(f, subject.evaluation, is_control ? nullptr : &uniform.evaluation);
   if (!f.out.empty()) {
     const auto page = std::filesystem::path(f.out) / "check.html";
-    write_file(page, report::render(describe(session, subject, axioms, rows_of(ledger), global, f)));
+    write_file(page, report::render(describe(session, subject, set, found, rows_of(ledger), global, f)));
     if (!global.quiet && !global.json) fmt::print("page {}\n\n", page.string());
   }
   if (global.json)
-    print_check_json(subject, axioms, ledger, f);
+    print_check_json(recipe, subject.evaluation, found.axioms, found.left_out, ledger, f.frames);
   else if (!global.quiet)
-    print_text(recipe, axioms, rows_of(ledger), set.items.size());
+    print_check_text(recipe, set.items.size(), found.axioms, found.left_out, rows_of(ledger));
 }
 
 }  // namespace

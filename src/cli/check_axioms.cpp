@@ -1,21 +1,28 @@
 #include "cli/check_axioms.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <limits>
+
+#include "validate/features.h"
 
 namespace heatproof::cli {
 
 namespace {
 
-enum Where : unsigned { kSmall = 1, kLarge = 2, kEverywhere = 3, kImage = 4 };
+// Which inputs a row is for: small or large ones, images only, those of several patches, those with masks.
+enum Where : unsigned { kSmall = 1, kLarge = 2, kEverywhere = 3, kImage = 4, kPatches = 8, kMasks = 16 };
 
-struct Axiom {
+/// A row as it is written down; {patch} and {shift} depend on the inputs.
+struct Template {
   std::string metric;
   unsigned where;  // small or large inputs, or both; kImage: only where inputs are images
   std::string group, reading;
 };
 
-const std::vector<Axiom>& axioms() {
-  static const std::vector<Axiom> all{
+const std::vector<Template>& templates() {
+  static const std::vector<Template> all{
       {"conservation", kEverywhere, "Conservation", "Sum of relevance / score of the target."},
       {"completeness:to=score", kEverywhere, "Conservation",
        "|Σ relevance − f(x)|: the same gap, in units of the score."},
@@ -35,20 +42,22 @@ const std::vector<Axiom>& axioms() {
        "While the image turns by 2° a step."},
       {"continuity:neighbours=0,motion=brightness", kEverywhere | kImage, "Continuity",
        "While it brightens by 3 % a step."},
-      {"input_invariance:measure=cosine", kEverywhere, "Input invariance", ""},
-      {"selectivity:perturb_baseline=mean", kSmall, "Selectivity",
+      {"input_invariance:measure=cosine,input_shift={shift}", kEverywhere, "Input invariance",
+       "The shift is the range of the inputs."},
+      {"selectivity:patch_size={patch},perturb_baseline=mean", kEverywhere | kPatches, "Selectivity",
        "Mean height of the score's curve while all patches take the image's mean colour, most relevant "
-       "first: "
-       "low where relevance finds what the decision hangs on."},
-      {"selectivity:patch_size=16,perturb_baseline=mean", kLarge, "Selectivity",
-       "Mean height of the score's curve while all patches of 16 pixels take the image's mean colour, most "
-       "relevant first: low where relevance finds what the decision hangs on."},
-      {"pixel_flipping", kEverywhere, "Selectivity",
+       "first: low where relevance finds what the decision hangs on."},
+      {"pixel_flipping", kEverywhere | kPatches, "Selectivity",
        "Symmetric relevance gain: area under the curve with the least relevant patches removed first, minus "
        "with the most relevant first (blurred). "
        "0 is chance."},
-      {"pixel_flipping:order=morf", kEverywhere, "Selectivity",
+      {"pixel_flipping:order=morf", kEverywhere | kPatches, "Selectivity",
        "The second of these areas alone: most relevant first. Low where relevance is right."},
+      {"pointing_game", kEverywhere | kMasks, "Localisation", "The most relevant pixel lies in the mask."},
+      {"relevance_rank_accuracy", kEverywhere | kMasks, "Localisation",
+       "Of the K most relevant pixels, K being the mask's size, the share that lies in the mask."},
+      {"relevance_mass_accuracy", kEverywhere | kMasks, "Localisation",
+       "Share of the positive relevance that lies in the mask."},
   };
   return all;
 }
@@ -60,35 +69,80 @@ std::string about_of(const std::string& group) {
   if (group == "Sensitivity") return "What matters has relevance, and what does not matter has none.";
   if (group == "Continuity")
     return "Largest change of relevance (L1) per change of the input (L2): small where like inputs get like "
-           "explanations.";
+           "explanations. It is not relative to the size of relevance: an explanation that loses relevance "
+           "(see "
+           "conservation) changes less for that reason alone.";
   if (group == "Input invariance")
     return "1 − cosine of the explanations before and after all inputs are shifted while the first bias "
            "takes "
            "the shift back; 0 where "
            "the explanation does not mind.";
+  if (group == "Localisation") return "Does relevance lie where the masks say that the evidence is?";
   return "Patches are removed by relevance while the score is watched. Relevance spread evenly has no order, "
          "so "
          "that its values are those of chance.";
 }
 
+/// From black to white where that is known, else from the smallest to the largest value of the inputs.
+double range_of(const Evaluation& e) {
+  double range = 0;
+  for (std::size_t c = 0; c < e.black.size(); ++c) range = std::max(range, e.white[c] - e.black[c]);
+  if (range > 0) return range;
+  const auto [least, most] = std::ranges::minmax(e.inputs.data<float>());
+  return most > least ? static_cast<double>(most) - least : 1;
+}
+
+std::string filled(std::string text, const std::string& mark, const std::string& value) {
+  const std::size_t at = text.find(mark);
+  return at == std::string::npos ? text : text.replace(at, mark.size(), value);
+}
+
 }  // namespace
 
-std::vector<std::string> axioms_of(bool image, bool small) {
-  std::vector<std::string> wanted;
-  for (const Axiom& a : axioms()) {
-    if ((a.where & (small ? kSmall : kLarge)) != 0 && (image || (a.where & kImage) == 0))
-      wanted.push_back(a.metric);
+std::vector<AxiomRow> axioms_of(const Evaluation& e, std::vector<LeftOut>& left_out) {
+  const Shape& shape = e.inputs.shape();
+  const bool image = shape.rank() == 4;
+  const bool small = e.inputs.elements() / e.size() < 20000;
+  std::vector<AxiomRow> wanted;
+  for (const Template& t : templates()) {
+    if ((t.where & (small ? kSmall : kLarge)) == 0 || (!image && (t.where & kImage) != 0)) continue;
+    if ((t.where & kMasks) != 0 && !e.masks.defined()) continue;
+    const std::string text = filled(filled(t.metric, "{patch}", std::to_string(usual_patch(shape))),
+                                    "{shift}", fmt::format("{:.6g}", -range_of(e)));
+    if ((t.where & kPatches) != 0 && longer_side(shape) < 2) {
+      left_out.push_back({text, "the input is a single feature, so that there is no order to remove it in"});
+      continue;
+    }
+    wanted.push_back({text, {t.group, about_of(t.group), t.reading}});
   }
   return wanted;
 }
 
-AxiomText text_of(const MetricSpec& metric) {
-  const auto it = std::ranges::find(axioms(), metric.text, &Axiom::metric);
-  if (it != axioms().end()) return {it->group, about_of(it->group), it->reading};
-  AxiomText text{metric.metric->name, metric.metric->about, {}};
-  if (metric.metric->name == "completeness" && metric.parameters.text("to") == "score")
+AxiomRow row_of_metric(const std::string& metric) {
+  const MetricSpec m = parse_metric(metric);
+  const auto it = std::ranges::find(templates(), m.text, &Template::metric);
+  if (it != templates().end()) return {m.text, {it->group, about_of(it->group), it->reading}};
+  AxiomText text{m.metric->name, m.metric->about, {}};
+  if (m.metric->name == "completeness" && m.parameters.text("to") == "score")
     text.about = "|Σ relevance − f(x)|.";
-  return text;
+  return {m.text, text};
+}
+
+Axiom measure(const AxiomRow& row, const Evaluation& e, const Evaluation* uniform) {
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  const MetricSpec metric = parse_metric(row.metric);
+  const std::vector<double> scores = evaluate(metric, e).values;
+  const auto [least, most] = std::ranges::minmax(scores);
+  const Bootstrap bootstrap(scores.size(), e.seed);
+  Axiom axiom{metric, row.text, scores, bootstrap.interval(scores), least, most, kNaN, {kNaN, kNaN, kNaN}};
+  if (uniform == nullptr) return axiom;
+  const std::vector<double> control = evaluate(metric, *uniform).values;
+  axiom.uniform = mean_of(control);
+  std::vector<double> better;
+  for (std::size_t i = 0; i < scores.size(); ++i)
+    better.push_back(goodness(metric, scores[i]) - goodness(metric, control[i]));
+  axiom.over_uniform = bootstrap.interval(better);
+  return axiom;
 }
 
 }  // namespace heatproof::cli

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "select/statistics.h"
 #include "validate/metric.h"
 
 namespace heatproof::cli {
@@ -14,10 +15,35 @@ struct AxiomText {
   std::string reading;  // of this row alone; empty where `about` says it
 };
 
-/// The axioms, in the order of the page. small: inputs of few values, on which more is affordable.
-std::vector<std::string> axioms_of(bool image, bool small);
+struct AxiomRow {
+  std::string metric;
+  AxiomText text;
+};
 
-/// Of the axioms as written for them, of other metrics as they declare themselves.
-AxiomText text_of(const MetricSpec& metric);
+/// A row that could not be measured, and why.
+struct LeftOut {
+  std::string metric, reason;
+};
+
+/// The axioms, in the order of the page: those that the inputs allow, with patches and shifts of their size,
+/// and the metrics of localisation where there are masks.
+std::vector<AxiomRow> axioms_of(const Evaluation& evaluation, std::vector<LeftOut>& left_out);
+
+/// Metrics that were asked for, as they declare themselves.
+AxiomRow row_of_metric(const std::string& metric);
+
+/// A row as measured.
+struct Axiom {
+  MetricSpec metric;
+  AxiomText text;
+  std::vector<double> scores;
+  Interval interval;  // of the mean over images
+  double least, most;
+  double uniform;         // mean of the control; NaN where there is none
+  Interval over_uniform;  // how much better than the control, paired by image; positive: better
+};
+
+/// uniform: the control, or null.
+Axiom measure(const AxiomRow& row, const Evaluation& evaluation, const Evaluation* uniform);
 
 }  // namespace heatproof::cli

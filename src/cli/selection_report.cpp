@@ -122,27 +122,32 @@ void add_exhibits(report::SelectReport& r, const Session& session, const InputSe
 
 std::vector<std::pair<std::string, std::string>> facts_of(const Session& session, const InputSet& set,
                                                           const Selection& s) {
-  const Preprocessing& p = session.preprocessing();
-  std::string pixels = fmt::format("{} channels, range 0 to {:g}", p.channels, p.range);
-  if (p.resize) pixels += fmt::format(", shorter side {}", *p.resize);
-  if (!p.mean.empty()) pixels += fmt::format(", mean {}", fmt::join(p.mean, ", "));
-  if (!p.std.empty()) pixels += fmt::format(", std {}", fmt::join(p.std, ", "));
   return {{"model",
            fmt::format("{}, opset {}, {}", std::filesystem::path(session.model().path()).filename().string(),
                        session.model().opset(), session.model().producer())},
           {"SHA-256 of the model", session.model().hash()},
           {"input",
            fmt::format("{} samples of shape {}", set.size(), to_string(session.network().input_shape()))},
-          {"preprocessing", set.rgb.empty() ? "none: arrays are fed as they are" : pixels},
+          {"preprocessing", preprocessing_text(session, set)},
           {"images",
            fmt::format("{} to select on, {} held back to confirm", s.images.size(), s.held_back.size())},
-          {"statistics",
-           "95 % percentile bootstrap over images, 10,000 resamples; Holm correction; paired by image"},
+          {"statistics", fmt::format("{}, 10,000 resamples; Holm correction; paired by image",
+                                     intervals_over(s.images.size()))},
           {"heatproof", HEATPROOF_VERSION},
           {"oneDNN", dnnl_version_text()}};
 }
 
 }  // namespace
+
+std::string preprocessing_text(const Session& session, const InputSet& set) {
+  if (set.rgb.empty()) return "none: arrays are fed as they are";
+  const Preprocessing& p = session.preprocessing();
+  std::string text = fmt::format("{} channels, range 0 to {:g}", p.channels, p.range);
+  if (p.resize) text += fmt::format(", shorter side {}", *p.resize);
+  if (!p.mean.empty()) text += fmt::format(", mean {}", fmt::join(p.mean, ", "));
+  if (!p.std.empty()) text += fmt::format(", std {}", fmt::join(p.std, ", "));
+  return text;
+}
 
 report::Picture picture_of(const InputSet& set, std::size_t sample) {
   const Shape& s = set.inputs.shape();

@@ -14,4 +14,7 @@ report::SelectReport describe(const Session& session, const InputSet& set, const
 /// The photo of a sample, or its array drawn as one; empty when it is no image.
 report::Picture picture_of(const InputSet& set, std::size_t sample);
 
+/// How photos became inputs, in words.
+std::string preprocessing_text(const Session& session, const InputSet& set);
+
 }  // namespace heatproof::cli

@@ -55,7 +55,9 @@ InputSet from_array(const fs::path& path, const std::vector<std::int64_t>& expec
     shape.insert(shape.begin() + 1, 1);
   else if (shape.rank() + 1 == rank)
     shape.insert(shape.begin(), 1);
-  if (shape.rank() != rank || shape[0] == 0)
+  if (shape.elements() == 0)
+    throw InputError(fmt::format("{}: holds no samples (shape {})", name, to_string(t.shape())));
+  if (shape.rank() != rank)
     throw InputError(fmt::format("{}: shape {} does not fit a network input of {} axes", name,
                                  to_string(t.shape()), rank));
   t = t.reshaped(shape);

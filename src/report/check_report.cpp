@@ -6,6 +6,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "select/statistics.h"
+
 namespace heatproof::report {
 
 namespace {
@@ -31,22 +33,34 @@ std::string estimate_text(const Estimate& e, int digits) {
 /// "lower", "higher" or "1".
 std::string ideal_word(const std::string& ideal) { return ideal.substr(0, ideal.find(' ')); }
 
-/// How `uniform` fares where pixels are removed: as measured, and certain only where the paired interval is.
-std::string exposed(const CheckReport& r) {
-  int rows = 0;
-  int worse = 0;
+/// 1 where the explanation is better than `uniform` by the paired interval (of one image: as measured), -1
+/// where uniform is, 0 where they cannot be told apart, also where all that differs is rounding.
+int against_uniform(const MeasuredAxiom& a, bool many) {
+  const double rounding = 1e-4 * std::max(std::fabs(a.measured.mean.mean), std::fabs(a.uniform));
+  const Estimate& e = a.over_uniform;
+  if (!(std::fabs(e.mean) > rounding)) return 0;
+  if (!many) return e.mean > 0 ? 1 : -1;
+  return e.low > 0 ? 1 : e.high < 0 ? -1 : 0;
+}
+
+/// Which rows tell the explanation from `uniform`.
+std::string told_apart(const CheckReport& r) {
+  std::string lists[3];
   for (const MeasuredAxiom& a : r.axioms) {
-    if (a.group != "Selectivity" || std::isnan(a.uniform)) continue;
-    ++rows;
-    const bool lower = ideal_word(a.ideal) == "lower";
-    if (r.images > 1)
-      worse += lower ? a.over_uniform.high < 0 : a.over_uniform.low > 0;
-    else
-      worse += lower ? a.measured.mean.mean < a.uniform : a.measured.mean.mean > a.uniform;
+    if (std::isnan(a.over_uniform.mean)) continue;
+    std::string& list = lists[against_uniform(a, r.images > 1) + 1];
+    list += fmt::format("{}`{}`", list.empty() ? "" : ", ", a.metric);
   }
-  if (rows == 0) return "";
-  return fmt::format(" Here `{}` is better than `uniform` in {} of these {} rows{}.", r.recipe, worse, rows,
-                     r.images > 1 ? " (with 95 % certainty, image by image)" : ", on a single image");
+  const bool many = r.images > 1;
+  std::string text;
+  const auto add = [&](const std::string& list, const std::string& start) {
+    if (!list.empty()) text += fmt::format(" {}: {}.", start, list);
+  };
+  add(lists[2], fmt::format("`{}` is better than `uniform` in", r.recipe));
+  add(lists[0], "`uniform` is better in");
+  add(lists[1], many ? "They cannot be told apart in" : "They are equal in");
+  if (text.empty()) return "";
+  return (many ? " Image by image, each row by itself:" : " On this one image, which proves nothing:") + text;
 }
 
 std::vector<std::string> axiom_row(const MeasuredAxiom& a, bool many) {
@@ -61,11 +75,18 @@ std::vector<std::string> axiom_row(const MeasuredAxiom& a, bool many) {
 void add_axioms(Page& page, const CheckReport& r) {
   page.section("The axioms");
   const bool many = r.images > 1;
-  page.text(fmt::format(
-      "Each row is measured on the network and inputs at hand{}. `uniform` spreads the score evenly over all "
-      "pixels and explains nothing: an axiom that it passes, too, is no evidence. Only the rows that remove "
-      "pixels and watch the score (selectivity) expose it.{}",
-      many ? "; in brackets, 95 % bootstrap intervals of the mean over images" : "", exposed(r)));
+  std::string text = "Each row is measured on the network and inputs at hand";
+  if (many) text += "; in brackets, " + intervals_over(r.images);
+  page.text(text +
+            ". `uniform` spreads the score evenly over all pixels and explains nothing: a row in which "
+            "it does as well is no evidence for an explanation." +
+            told_apart(r));
+  if (r.unprepared)
+    page.text(
+        "Nothing said how photos become this network's input (MODEL.toml, or --range, --mean and --std): "
+        "they "
+        "were fed as values from 0 to 1. If the network was trained on others, all that is measured here is "
+        "beside the point.");
   std::vector<std::string> header{"axiom", many ? "mean" : "measured"};
   if (many) header.insert(header.end(), {"least", "most"});
   header.insert(header.end(), {"uniform", "better"});
@@ -79,6 +100,8 @@ void add_axioms(Page& page, const CheckReport& r) {
     rows.push_back(axiom_row(r.axioms[k], many));
   }
   page.table(header, rows, numeric);
+  for (const auto& [metric, reason] : r.left_out)
+    page.text(fmt::format("Left out: `{}`: {}.", metric, reason));
 }
 
 void add_rewrites(Page& page, const CheckReport& r) {
@@ -93,11 +116,12 @@ void add_rewrites(Page& page, const CheckReport& r) {
   std::vector<std::vector<std::string>> rows;
   for (const MeasuredRewrite& w : r.rewrites)
     rows.push_back({fmt::format("<code>{}</code>", escape(w.name)), escape(w.about),
-                    estimate_text(w.measured.mean, 3), number(w.measured.most, 3),
+                    estimate_text(w.measured.mean, 3), number(w.measured.most, 3), number(w.uniform, 3),
                     std::isnan(w.measured.most)    ? "nothing to rewrite"
                     : w.measured.most < kUnchanged ? "invariant"
                                                    : "changes"});
-  page.table({"rewrite", "what it does", "mean", "most", ""}, rows, {false, false, true, true, false});
+  page.table({"rewrite", "what it does", "mean", "most", "uniform", ""}, rows,
+             {false, false, true, true, true, false});
 }
 
 /// A layer's name, of long ones the end, or what it computes where it has none.
@@ -146,20 +170,7 @@ nlohmann::json ledger_chart(const CheckReport& r) {
             {"plugins", {{"legend", {{"position", "bottom"}}}}}}}};
 }
 
-void add_ledger(Page& page, const CheckReport& r) {
-  page.section("Relevance, layer by layer");
-  if (r.ledger.empty()) {
-    page.text("`" + r.recipe + "` does not propagate relevance from layer to layer, so there is no ledger.");
-    return;
-  }
-  page.text(
-      "What enters a layer from above is handed on or absorbed by its biases. Stabilizers, which keep small "
-      "denominators from exploding, absorb a little or create it; the rest is what rules that do not "
-      "conserve "
-      "(such as the derivative) make of it, and rounding. Bars are shares of the relevance at the output, "
-      "for all layers that take anything; branches that "
-      "run side by side share it.");
-  page.chart(ledger_chart(r), "Relevance handed on, absorbed by biases, and lost, for every layer");
+void add_ledger_table(Page& page, const CheckReport& r) {
   std::vector<std::vector<std::string>> rows;
   for (const LedgerRow& row : r.ledger)
     rows.push_back({escape(row.op), fmt::format("<code>{}</code>", escape(row.rule)), number(row.entering, 4),
@@ -170,6 +181,32 @@ void add_ledger(Page& page, const CheckReport& r) {
               "rest", "layer"},
              rows, {false, false, true, true, true, true, true, false});
   page.html("</details>");
+}
+
+void add_ledger(Page& page, const CheckReport& r) {
+  page.section("Relevance, layer by layer");
+  if (r.ledger.empty()) {
+    page.text("`" + r.recipe + "` does not propagate relevance from layer to layer, so there is no ledger.");
+    return;
+  }
+  if (derivative_only(r.ledger)) {
+    page.text(fmt::format(
+        "`{}` hands on the derivative, which becomes relevance only where the input multiplies it: these are "
+        "sums of the derivative over each layer, with no books to keep. What biases contribute to the score, "
+        "b·∂f/∂b, is in no row; it is missing from the sum of relevance, which is {} times the score.",
+        r.recipe, number(r.conservation, 3)));
+    add_ledger_table(page, r);
+    return;
+  }
+  page.text(
+      "What enters a layer from above is handed on or absorbed by its biases. Stabilizers, which keep small "
+      "denominators from exploding, absorb a little or create it; the rest is what rules that do not "
+      "conserve "
+      "(such as the derivative) make of it, and rounding. Bars are shares of the relevance at the output, "
+      "for all layers that take anything; branches that "
+      "run side by side share it.");
+  page.chart(ledger_chart(r), "Relevance handed on, absorbed by biases, and lost, for every layer");
+  add_ledger_table(page, r);
 }
 
 }  // namespace
@@ -195,6 +232,11 @@ nlohmann::json changes_chart(const CheckReport& r) {
 
 }  // namespace
 
+bool derivative_only(const std::vector<LedgerRow>& ledger) {
+  return !ledger.empty() &&
+         std::ranges::all_of(ledger, [](const LedgerRow& row) { return row.rule == "gradient"; });
+}
+
 std::string headline(const CheckReport& r) {
   std::string text = fmt::format("`{}` distributes {} times the score", r.recipe, number(r.conservation, 3));
   if (rewritten(r) > 0)
@@ -202,9 +244,11 @@ std::string headline(const CheckReport& r) {
                         rewritten(r));
   text += ".";
   if (!std::isnan(r.gain.mean))
-    text += fmt::format(
-        " Its relevance gain by removing pixels is {}; that of `uniform`, which says nothing, {}.",
-        estimate_text(r.gain, 3), number(r.uniform_gain, 2));
+    text += fmt::format(" Its relevance gain by removing pixels is {}", estimate_text(r.gain, 3));
+  if (!std::isnan(r.gain.mean))
+    text += std::isnan(r.uniform_gain)
+                ? "."
+                : fmt::format("; that of `uniform`, which says nothing, {}.", number(r.uniform_gain, 2));
   return text;
 }
 

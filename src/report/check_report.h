@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "report/page.h"
@@ -22,7 +23,7 @@ struct MeasuredAxiom {
   std::string group, about, metric, reading, ideal;
   Measured measured;
   double uniform;
-  Estimate over_uniform{NAN, NAN, NAN};  // measured − uniform, paired by image
+  Estimate over_uniform{NAN, NAN, NAN};  // how much better than uniform, paired by image
 };
 
 /// How much the explanation changes when the network is written in another way; NaN where the network has
@@ -30,6 +31,7 @@ struct MeasuredAxiom {
 struct MeasuredRewrite {
   std::string name, about;
   Measured measured;
+  double uniform = NAN;
 };
 
 /// Relevance at one layer, means over samples: entering + created by stabilizers = leaving + absorbed by the
@@ -47,6 +49,8 @@ struct CheckReport {
   Estimate gain{NAN, NAN, NAN};  // relevance gain by removing pixels, of the recipe
   double uniform_gain = NAN;     // and of `uniform`
   std::vector<MeasuredAxiom> axioms;
+  std::vector<std::pair<std::string, std::string>> left_out;  // axiom, why it could not be measured
+  bool unprepared = false;                                    // photos, and nobody said how to prepare them
   std::vector<MeasuredRewrite> rewrites;
   std::vector<LedgerRow> ledger;  // from the output to the input
   std::string path;               // what moves in the animation
@@ -54,6 +58,9 @@ struct CheckReport {
   std::vector<Frame> frames;      // input and heatmap, along the path
   std::vector<std::pair<std::string, std::string>> facts;
 };
+
+/// True where the derivative is what passes from layer to layer, so that the ledger's sums are no relevance.
+bool derivative_only(const std::vector<LedgerRow>& ledger);
 
 /// The answer in one sentence.
 std::string headline(const CheckReport& report);

@@ -175,6 +175,7 @@ std::vector<MetricSpec> variants_of(const MetricSpec& metric) {
   }
   if (!metric.metric->variants.empty()) return variants;
   for (const Parameter& p : metric.metric->parameters) {
+    if (p.name == "orders") continue;  // how precisely chance is measured, no choice of its own
     for (const double factor : {0.5, 2.0}) {
       const ParameterValue& value = metric.parameters.at(p.name);
       if (const auto* n = std::get_if<std::int64_t>(&value); n != nullptr && *n > 0)

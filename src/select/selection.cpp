@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "heatproof/error.h"
+#include "validate/features.h"
 
 namespace heatproof {
 
@@ -31,13 +32,6 @@ std::optional<std::size_t> best_control(const Selection& s) {
     if (s.recipes[r.recipe].method->control && !r.failed) return r.recipe;
   }
   return std::nullopt;
-}
-
-/// A score turned so that higher is better, or its distance from the ideal.
-double goodness(const MetricSpec& metric, double score) {
-  return metric.better() == Better::higher  ? score
-         : metric.better() == Better::lower ? -score
-                                            : -std::abs(score - 1);
 }
 
 std::vector<double> goodness(const MetricSpec& metric, std::vector<double> scores) {
@@ -109,6 +103,12 @@ class Selector {
       (metric.metric->needs_explainer ? costly_ : cheap_).push_back(std::move(metric));
     }
     if (options.reliability) variants_ = variants_of(selection_.objective);
+    std::erase_if(variants_, [&](const MetricSpec& m) {  // patches that the inputs are too small for
+      return std::ranges::any_of(
+          std::vector<std::string>{"patch", "patch_size"}, [&](const std::string& key) {
+            return m.parameters.has(key) && m.parameters.integer(key) > longer_side(data.inputs.shape());
+          });
+    });
     all_.resize(recipes.size());
     std::iota(all_.begin(), all_.end(), std::size_t{0});
     probed_ =

@@ -260,6 +260,79 @@ std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64
   return result;
 }
 
+Parameter orders_parameter() {
+  return {"orders", std::int64_t{10},
+          "random orders that are averaged where the order is chance: order=random, and heatmaps that are "
+          "equal everywhere",
+          1, 1000};
+}
+
+namespace {
+
+Tensor rows(const Tensor& t, const std::vector<std::int64_t>& samples) {
+  if (!t.defined()) return t;
+  std::vector<Tensor> parts;
+  for (const std::int64_t i : samples) parts.push_back(t.rows(i, i + 1));
+  return concatenate(parts);
+}
+
+/// Some samples of an evaluation, which go on borrowing from all.
+Evaluation part_of(const Evaluation& e, const std::vector<std::int64_t>& samples) {
+  Evaluation few = e;
+  for (Tensor* t : {&few.inputs, &few.relevance, &few.heatmap, &few.logits, &few.masks})
+    *t = rows(*t, samples);
+  few.targets.clear();
+  few.ids.clear();
+  for (const std::int64_t i : samples) {
+    few.targets.push_back(e.targets[static_cast<std::size_t>(i)]);
+    few.ids.push_back(e.ids[static_cast<std::size_t>(i)]);
+  }
+  if (!e.donors.defined()) {
+    few.donors = e.inputs;
+    few.donor_ids = e.ids;
+    few.donor_classes = argmax_rows(e.logits);
+  }
+  return few;
+}
+
+}  // namespace
+
+void average_orders(const Evaluation& e, const std::vector<std::int64_t>& samples, std::int64_t orders,
+                    const std::function<Scores(const Evaluation&)>& once, Scores& scores) {
+  if (samples.empty() || orders < 2) return;
+  Evaluation few = part_of(e, samples);
+  for (std::int64_t k = 1; k < orders; ++k) {
+    few.seed = e.seed + 0x9e3779b97f4a7c15U * static_cast<std::uint64_t>(k);  // apart from the users' 0, 1, 2
+    const Scores next = once(few);
+    for (std::size_t j = 0; j < samples.size(); ++j) {
+      const auto i = static_cast<std::size_t>(samples[j]);
+      const double share = 1 / static_cast<double>(k + 1);
+      scores.values[i] += (next.values[j] - scores.values[i]) * share;
+      for (auto& [name, curves] : scores.curves) {
+        for (std::size_t s = 0; s < curves[i].size(); ++s)
+          curves[i][s] += (next.curves.at(name)[j][s] - curves[i][s]) * share;
+      }
+    }
+  }
+}
+
+std::int64_t longer_side(const Shape& s) {
+  return s.rank() == 4 ? std::max(s[2], s[3]) : s.rank() == 3 ? s[2] : s.elements() / s[0];
+}
+
+std::int64_t usual_patch(const Shape& inputs) {
+  return std::max<std::int64_t>(1, (longer_side(inputs) + 7) / 14);
+}
+
+void check_patch(const Evaluation& e, const std::string& parameter, std::int64_t side) {
+  const Shape& s = e.inputs.shape();
+  if (side <= longer_side(s)) return;
+  throw UsageError(fmt::format(
+      "{}={} is larger than the input of {}; use 1 to {}", parameter, side,
+      s.rank() == 4 ? fmt::format("{}x{} pixels", s[2], s[3]) : fmt::format("{} features", longer_side(s)),
+      longer_side(s)));
+}
+
 std::vector<double> scores_of_inputs(const Evaluation& e, const std::string& kind) {
   std::vector<double> scores;
   for (const auto& row : scores_of_edits(e, 1, kind, [](std::int64_t, std::int64_t, std::span<float>) {}))

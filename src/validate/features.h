@@ -82,6 +82,19 @@ std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64
 std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64_t walks, std::int64_t steps,
                                                  const std::vector<std::int64_t>& patch,
                                                  const std::string& kind, const Edit& edit);
+/// How many random orders are averaged where relevance gives none.
+Parameter orders_parameter();
+/// Replaces scores and curves of `samples`, whose order is chance, by means over so many orders; `once`
+/// measures an evaluation of these samples with the next seed.
+void average_orders(const Evaluation& e, const std::vector<std::int64_t>& samples, std::int64_t orders,
+                    const std::function<Scores(const Evaluation&)>& once, Scores& scores);
+/// Pixels along the longer spatial axis of inputs [N, ...].
+std::int64_t longer_side(const Shape& inputs);
+/// Throws UsageError naming the parameter when a patch of this side is larger than the inputs.
+void check_patch(const Evaluation& e, const std::string& parameter, std::int64_t side);
+/// Side of about 14 patches along the longer side of an input [N, ...].
+std::int64_t usual_patch(const Shape& inputs);
+
 /// Scores of the inputs as they are.
 std::vector<double> scores_of_inputs(const Evaluation& e, const std::string& kind);
 

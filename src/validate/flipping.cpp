@@ -22,8 +22,8 @@ Grid grid_of(const Evaluation& e, std::int64_t patch) {
   const bool image = s.rank() == 4;
   Grid g{image ? s[1] : 1, image ? s[2] : 1, image ? s[3] : s.elements() / s[0], 1, 1, 1, 1};
   // By default about 14 patches along the longer side.
-  const std::int64_t side =
-      patch > 0 ? patch : std::max<std::int64_t>(1, (std::max(g.height, g.width) + 7) / 14);
+  const std::int64_t side = patch > 0 ? patch : usual_patch(s);
+  check_patch(e, "patch", side);
   g.patch_height = std::min(side, g.height);
   g.patch_width = std::min(side, g.width);
   g.rows = (g.height + g.patch_height - 1) / g.patch_height;
@@ -40,8 +40,7 @@ void for_pixels(const Grid& g, std::int64_t patch, F f) {
   }
 }
 
-/// Patches by decreasing mean relevance; ties in random order, so that a flat heatmap is no order at all.
-std::vector<std::int64_t> order_of(const Evaluation& e, const Grid& g, std::int64_t i, bool shuffle_ties) {
+std::vector<double> patch_means(const Evaluation& e, const Grid& g, std::int64_t i) {
   const Sample s = sample_of(e, i);
   std::vector<double> mean;
   for (std::int64_t p = 0; p < g.size(); ++p) {
@@ -53,6 +52,12 @@ std::vector<std::int64_t> order_of(const Evaluation& e, const Grid& g, std::int6
     });
     mean.push_back(std::isnan(sum) ? -INFINITY : sum / static_cast<double>(n));
   }
+  return mean;
+}
+
+/// Patches by decreasing mean relevance; ties in random order, so that a flat heatmap is no order at all.
+std::vector<std::int64_t> order_of(const Evaluation& e, const Grid& g, std::int64_t i, bool shuffle_ties) {
+  const std::vector<double> mean = patch_means(e, g, i);
   std::vector<std::int64_t> order = e.random("pixel_flipping", i).permutation(g.size());
   if (!shuffle_ties) std::ranges::sort(order);
   std::ranges::stable_sort(order, [&](auto a, auto b) {
@@ -120,16 +125,8 @@ std::vector<std::int64_t> first_order(const Evaluation& e, const Grid& g, std::i
                                : order_of(e, g, i, how.shuffle_ties);
 }
 
-}  // namespace
-
-FlippingPath flipping_path(const Evaluation& e, const Flipping& how) {
-  const Grid g = grid_of(e, how.patch);
-  FlippingPath path{g.patch_height, g.patch_width, g.rows, g.cols, steps_of(g, how.steps), {}};
-  for (std::int64_t i = 0; i < e.size(); ++i) path.orders.push_back(first_order(e, g, i, how));
-  return path;
-}
-
-Scores flip(const Evaluation& e, const Flipping& how) {
+/// Scores of one order per image.
+Scores flip_once(const Evaluation& e, const Flipping& how) {
   const Grid g = grid_of(e, how.patch);
   const auto removed = steps_of(g, how.steps);
   const bool both = how.order == "symmetric";
@@ -154,6 +151,48 @@ Scores flip(const Evaluation& e, const Flipping& how) {
     result.values.push_back(!both ? first : how.summary == "aopc" ? first - second : second - first);
     result.curves[both ? "morf" : how.order].push_back(walks[i].scores);
     if (both) result.curves["lerf"].push_back(walks[i + 1].scores);
+  }
+  return result;
+}
+
+/// Images whose order is chance.
+std::vector<std::int64_t> unordered(const Evaluation& e, const Flipping& how) {
+  const Grid g = grid_of(e, how.patch);
+  std::vector<std::int64_t> images;
+  for (std::int64_t i = 0; i < e.size(); ++i) {
+    const auto flat = [&] {
+      const auto [least, most] = std::ranges::minmax(patch_means(e, g, i));
+      return how.shuffle_ties && least == most;
+    };
+    if (how.order == "random" || flat()) images.push_back(i);
+  }
+  return images;
+}
+
+}  // namespace
+
+FlippingPath flipping_path(const Evaluation& e, const Flipping& how) {
+  const Grid g = grid_of(e, how.patch);
+  FlippingPath path{g.patch_height, g.patch_width, g.rows, g.cols, steps_of(g, how.steps), {}};
+  for (std::int64_t i = 0; i < e.size(); ++i) path.orders.push_back(first_order(e, g, i, how));
+  return path;
+}
+
+Scores flip(const Evaluation& e, const Flipping& how) {
+  Scores result = flip_once(e, how);
+  if (how.orders < 2) return result;
+  const std::vector<std::int64_t> chance = unordered(e, how);
+  if (how.order != "symmetric") {
+    average_orders(
+        e, chance, how.orders, [&](const Evaluation& few) { return flip_once(few, how); }, result);
+    return result;
+  }
+  for (const std::int64_t i : chance) {  // one direction is as good as the other
+    const auto at = static_cast<std::size_t>(i);
+    auto& morf = result.curves.at("morf")[at];
+    auto& lerf = result.curves.at("lerf")[at];
+    for (std::size_t k = 0; k < morf.size(); ++k) morf[k] = lerf[k] = 0.5 * (morf[k] + lerf[k]);
+    if (!std::isnan(result.values[at])) result.values[at] = 0;
   }
   return result;
 }

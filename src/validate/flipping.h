@@ -16,10 +16,13 @@ struct Flipping {
   std::string score;             // logit, probability, difference
   std::string summary = "area";  // area, or aopc: the mean fall
   bool shuffle_ties = true;      // equal patches in random order; false: by index
+  std::int64_t orders = 10;      // random orders that are averaged where relevance gives none
 };
 
 /// Scores: `summary` of the curve (symmetric: LeRF's minus MoRF's area; for aopc MoRF's fall minus LeRF's).
-/// Curves, by order: the score before, and after each step.
+/// Curves, by order: the score before, and after each step. Where all patches are equal, or the order is to
+/// be random, both are means over `orders` orders; the symmetric gain of equal patches is 0 then, since each
+/// order is as likely as its reverse.
 Scores flip(const Evaluation& e, const Flipping& how);
 
 /// The patches that are gone after each step, [sample][step][patch], and the patches' geometry; for drawing.

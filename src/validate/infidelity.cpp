@@ -15,6 +15,7 @@ struct Block {
 Scores infidelity(const Evaluation& e, const Parameters& p) {
   const Shape& s = e.inputs.shape();
   const std::int64_t side = p.integer("patch_size");
+  check_patch(e, "patch_size", side);
   const std::int64_t channels = s.rank() >= 3 ? s[1] : 1;
   const std::int64_t height = s.rank() == 4 ? s[2] : 1;
   const std::int64_t width = s.elements() / (s[0] * channels * height);

@@ -59,7 +59,7 @@ Parameter shared_ties_parameter() {
           {"share", "index"}};
 }
 
-/// Share of the relevance that lies in the mask.
+/// Share of the relevance that lies in the mask; NaN where there is none.
 double inside(const Sample& s, const std::vector<double>& values) {
   double in = 0;
   double total = 0;
@@ -67,7 +67,7 @@ double inside(const Sample& s, const std::vector<double>& values) {
     total += values[i];
     if (s.mask[i] > 0) in += values[i];
   }
-  return total != 0 ? in / total : 0;
+  return total != 0 ? in / total : NAN;
 }
 
 Scores attribution_localisation(const Evaluation& e, const Parameters& p) {
@@ -127,7 +127,7 @@ const Metric kRelevanceMassAccuracy = {
     .better = Better::higher,
     .unit = "share",
     .source = "Arras et al. 2022",
-    .about = "Share of the positive relevance that lies in the mask.",
+    .about = "Share of the positive relevance that lies in the mask; NaN where there is none.",
     .parameters = {absolute_parameter(false),
                    {"signed", false, "negative relevance counts against, as in Quantus"}},
     .needs_masks = true,

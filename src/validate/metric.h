@@ -114,6 +114,9 @@ struct MetricSpec {
   }
 };
 
+/// A score turned so that higher is better: its negative, or its distance from 1.
+double goodness(const MetricSpec& metric, double score);
+
 /// Throws UsageError for unknown metrics and parameters, naming the nearest.
 MetricSpec parse_metric(std::string_view text);
 

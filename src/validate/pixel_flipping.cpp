@@ -46,7 +46,8 @@ Scores score(const Evaluation& e, const Parameters& p) {
                   .imputer = p.text("imputer"),
                   .score = p.text("score"),
                   .summary = p.text("summary"),
-                  .shuffle_ties = p.text("ties") == "random"});
+                  .shuffle_ties = p.text("ties") == "random",
+                  .orders = p.integer("orders")});
 }
 
 }  // namespace
@@ -81,6 +82,7 @@ const Metric kPixelFlipping = {
           {},
           {"area", "aopc"}},
          ties_parameter(),
+         orders_parameter(),
          {"as_quantus", false,
           "as Quantus 0.6: elements one by one, most relevant first; with the parameters below, and score"},
          features_in_step_parameter(),

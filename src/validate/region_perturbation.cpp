@@ -70,6 +70,20 @@ std::vector<std::vector<std::int64_t>> orders_of(const Evaluation& e, const Patc
   return orders;
 }
 
+/// Samples whose order is chance: it is to be random, or all patches are equal.
+std::vector<std::int64_t> unordered(const Evaluation& e, const Patches& g, const Parameters& p,
+                                    const std::string& order) {
+  std::vector<std::int64_t> samples;
+  const auto relevance = attributions(e.relevance, p);
+  for (std::int64_t i = 0; i < e.size(); ++i) {
+    const auto& row = relevance[static_cast<std::size_t>(i)];
+    const bool flat =
+        p.text("ties") == "random" && std::ranges::all_of(row, [&](double v) { return v == row[0]; });
+    if (order == "random" || (flat && g.count() > 1)) samples.push_back(i);
+  }
+  return samples;
+}
+
 /// The mean of the image as it is when each patch of the order leaves, edges repeated up to the grid (as in
 /// Quantus).
 std::vector<float> running_means(std::span<const float> x, const Patches& g,
@@ -134,7 +148,7 @@ std::vector<std::vector<double>> walk(const Evaluation& e, const Patches& g, con
                          });
 }
 
-Scores region_perturbation(const Evaluation& e, const Parameters& p) {
+Scores region_perturbation_once(const Evaluation& e, const Parameters& p) {
   const Patches g(e.inputs.shape(), p.integer("patch_size"));
   const std::int64_t steps = std::min(p.integer("regions_evaluation"), g.count());
   const auto after = walk(e, g, p, p.text("order"), steps);
@@ -153,7 +167,7 @@ Scores region_perturbation(const Evaluation& e, const Parameters& p) {
   return result;
 }
 
-Scores selectivity(const Evaluation& e, const Parameters& p) {
+Scores selectivity_once(const Evaluation& e, const Parameters& p) {
   const Patches g(e.inputs.shape(), p.integer("patch_size"));
   const auto after = walk(e, g, p, "morf", g.count());
   Scores result;
@@ -164,6 +178,26 @@ Scores selectivity(const Evaluation& e, const Parameters& p) {
     result.curves["score"].push_back(curve);
   }
   return result;
+}
+
+/// Measured once, and averaged where the order is chance.
+Scores averaged(const Evaluation& e, const Parameters& p, const std::string& order,
+                Scores (*once)(const Evaluation&, const Parameters&)) {
+  check_patch(e, "patch_size", p.integer("patch_size"));
+  Scores scores = once(e, p);
+  const Patches g(e.inputs.shape(), p.integer("patch_size"));
+  average_orders(
+      e, unordered(e, g, p, order), p.integer("orders"), [&](const Evaluation& few) { return once(few, p); },
+      scores);
+  return scores;
+}
+
+Scores region_perturbation(const Evaluation& e, const Parameters& p) {
+  return averaged(e, p, p.text("order"), region_perturbation_once);
+}
+
+Scores selectivity(const Evaluation& e, const Parameters& p) {
+  return averaged(e, p, "morf", selectivity_once);
 }
 
 const Parameter kPatchSize{"patch_size", std::int64_t{8}, "side of the patches in pixels", 1, 4096};
@@ -185,7 +219,8 @@ const Metric kRegionPerturbation = {
          watched_score_parameter(),
          absolute_parameter(false),
          normalise_parameter(),
-         ties_parameter()},
+         ties_parameter(),
+         orders_parameter()},
     .score_all = region_perturbation,
     .direction =
         [](const Parameters& p) { return p.text("order") == "lerf" ? Better::lower : Better::higher; },
@@ -199,7 +234,7 @@ const Metric kSelectivity = {
     .source = "Montavon et al. 2018",
     .about = "Mean height of the curve of scores while all patches are removed, most relevant first.",
     .parameters = {kPatchSize, perturb_baseline_parameter("black"), watched_score_parameter(),
-                   absolute_parameter(false), normalise_parameter(), ties_parameter()},
+                   absolute_parameter(false), normalise_parameter(), ties_parameter(), orders_parameter()},
     .score_all = selectivity,
 };
 

@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "heatproof/error.h"
 #include "validate/metrics.h"
@@ -95,6 +96,12 @@ Sample sample_of(const Evaluation& e, std::int64_t i) {
           height,
           width,
           e.target_logit(i)};
+}
+
+double goodness(const MetricSpec& metric, double score) {
+  return metric.better() == Better::higher  ? score
+         : metric.better() == Better::lower ? -score
+                                            : -std::abs(score - 1);
 }
 
 MetricSpec parse_metric(std::string_view text) {

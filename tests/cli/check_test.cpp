@@ -48,8 +48,32 @@ TEST(Check, MeasuresSelectivityAndGivesIntervals) {
   const json gain = *named("pixel_flipping");
   EXPECT_GT(gain["mean"].get<double>(), gain["uniform"].get<double>());
   const std::string html = read_file(folder / "check.html");
-  EXPECT_NE(html.find("bootstrap intervals"), std::string::npos);
-  EXPECT_NE(html.find("is better than <code>uniform</code> in"), std::string::npos);
+  EXPECT_NE(html.find("95 % intervals over 3 images"), std::string::npos);
+  EXPECT_NE(html.find("rough"), std::string::npos);
+  EXPECT_NE(html.find("Image by image, each row by itself"), std::string::npos);
+  EXPECT_EQ(html.find("certainty"), std::string::npos);
+  EXPECT_NE(html.find("00_circle.png: "), std::string::npos);  // the explained class
+  // Every row is compared, and masks beside the images are looked at.
+  for (const json& row : j["axioms"])
+    EXPECT_EQ(row["uniform"].is_null(), row["mean"].is_null()) << row["metric"];
+  EXPECT_NE(named("pointing_game"), j["axioms"].end());
+}
+
+TEST(Check, DoesNotCompareTheControlWithItself) {
+  const json j =
+      json_of(heatproof("check " + shapes("shapes.onnx").string() + " " + shapes("images").string() +
+                        " --recipe uniform --limit 1 --json --metric pixel_flipping"));
+  EXPECT_TRUE(j["axioms"][0]["uniform"].is_null());
+  EXPECT_EQ(j["axioms"][0]["mean"].get<double>(), 0);  // an order is as likely as its reverse
+}
+
+TEST(Check, SaysThatSumsOfADerivativeAreNoRelevance) {
+  const std::string text =
+      heatproof("check " + shapes("shapes.onnx").string() + " " + shapes("images").string() +
+                " --recipe gradient_x_input --limit 2 --metric positivity")
+          .out;
+  EXPECT_NE(text.find("sums of the derivative"), std::string::npos);
+  EXPECT_NE(text.find("rough"), std::string::npos);
 }
 
 TEST(Check, TextSaysWhatEachVariantMeasures) {
@@ -79,6 +103,9 @@ TEST(Check, RefusesWhatItCannotMeasure) {
   expect_refused(kCheck + "--frames --limit 1", "at least two");
   expect_refused(kCheck + "--limit -1", "--limit");
   expect_refused(kCheck + "--seed -4", "seed");
+  for (const char* metric : {"pixel_flipping:patch=1000", "infidelity:patch_size=65",
+                             "selectivity:patch_size=65", "region_perturbation:patch_size=100"})
+    expect_refused(kCheck + "--limit 1 --metric " + metric, "is larger than the input of 64x64 pixels");
 }
 
 }  // namespace heatproof

@@ -1,0 +1,111 @@
+#include "cli/check_print.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "cli/common.h"
+#include "validate/features.h"
+#include "validate/motion.h"
+
+namespace heatproof::cli {
+
+namespace {
+
+/// Change from frame to frame of a video: the steps' ratios.
+std::vector<double> changes_along(const Evaluation& e) {
+  std::vector<double> changes;
+  const auto row = [](const Tensor& t, std::int64_t i) { return row_of(t, i); };
+  for (std::int64_t k = 1; k < e.size(); ++k)
+    changes.push_back(change_per_distance(row(e.relevance, k - 1), row(e.relevance, k), row(e.inputs, k - 1),
+                                          row(e.inputs, k)));
+  return changes;
+}
+
+/// One row of the axioms; what there is only of several samples is left out of one.
+void print_axiom(bool many, std::string_view name, std::string_view mean, std::string_view interval,
+                 std::string_view least, std::string_view most, std::string_view uniform,
+                 std::string_view ideal) {
+  fmt::print("{:<52} {:>11}", name, mean);
+  if (many) fmt::print(" {:<24} {:>11} {:>11}", interval, least, most);
+  fmt::print(" {:>11}  {}\n", uniform, ideal);
+}
+
+std::string number(double v) { return std::isnan(v) ? std::string("n/a") : fmt::format("{:.5g}", v); }
+
+void print_ledger(const Recipe& recipe, const std::vector<report::LedgerRow>& ledger) {
+  if (ledger.empty()) {
+    fmt::print("\nNo layer-by-layer sums: {} does not propagate relevance.\n", recipe.method->name);
+    return;
+  }
+  fmt::print(
+      "\n{}, layer by layer (means over samples; created: by stabilizers)\n{:<18} {:<24} {:>11} {:>11} "
+      "{:>11} {:>11} {:>11}  {}\n",
+      report::derivative_only(ledger)
+          ? "sums of the derivative, which becomes relevance only where the input multiplies it"
+          : "relevance",
+      "operator", "rule", "entering", "leaving", "biases", "created", "rest", "layer");
+  for (const report::LedgerRow& row : ledger)
+    fmt::print("{:<18} {:<24} {:>11.5g} {:>11.5g} {:>11.3g} {:>11.3g} {:>11.3g}  {}\n", row.op, row.rule,
+               row.entering, row.leaving, row.absorbed, row.created, row.rest(), row.layer);
+}
+
+}  // namespace
+
+void print_check_text(const Recipe& recipe, std::size_t samples, const std::vector<Axiom>& axioms,
+                      const std::vector<LeftOut>& left_out, const std::vector<report::LedgerRow>& ledger) {
+  const bool many = samples > 1;
+  fmt::print("{} on {} sample{}\n\n", recipe.text, samples, many ? "s" : "");
+  print_axiom(many, "axiom", many ? "mean" : "measured", "[95 % interval]", "least", "most", "uniform",
+              "ideal");
+  for (const Axiom& a : axioms)
+    print_axiom(many, a.metric.text, number(a.interval.mean),
+                std::isnan(a.interval.low)
+                    ? ""
+                    : fmt::format("[{}, {}]", number(a.interval.low), number(a.interval.high)),
+                number(a.least), number(a.most), number(a.uniform), to_string(a.metric.better()));
+  for (const LeftOut& l : left_out) fmt::print("left out: {}: {}\n", l.metric, l.reason);
+  if (many && samples < kFewImages)
+    fmt::print("Intervals over {} samples are rough; give {} or more.\n", samples, kFewImages);
+  print_ledger(recipe, ledger);
+}
+
+void print_check_json(const Recipe& recipe, const Evaluation& e, const std::vector<Axiom>& axioms,
+                      const std::vector<LeftOut>& left_out, const std::vector<LedgerLine>& ledger,
+                      bool frames) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const Axiom& a : axioms) {
+    list.push_back(
+        {{"metric", a.metric.text},
+         {"scores", a.scores},
+         {"mean", a.interval.mean},
+         {"low", a.interval.low},
+         {"high", a.interval.high},
+         {"uniform", a.uniform},
+         {"over_uniform",
+          {{"mean", a.over_uniform.mean}, {"low", a.over_uniform.low}, {"high", a.over_uniform.high}}},
+         {"ideal", to_string(a.metric.better())},
+         {"about", a.text.reading.empty() ? a.text.about : a.text.reading}});
+  }
+  nlohmann::json lines = nlohmann::json::array();
+  for (const LedgerLine& line : ledger)
+    lines.push_back(
+        {{"layer", line.node},
+         {"op", line.op},
+         {"rule", line.rule},
+         {"entering", line.entering},
+         {"leaving", line.leaving},
+         {"absorbed_by_bias", line.absorbed},
+         {"created_by_stabilizers", minus(std::vector<double>(line.stabilized.size(), 0), line.stabilized)}});
+  nlohmann::json unmeasured = nlohmann::json::array();
+  for (const LeftOut& l : left_out) unmeasured.push_back({{"metric", l.metric}, {"reason", l.reason}});
+  nlohmann::json result{{"recipe", recipe.text},
+                        {"targets", e.targets},
+                        {"axioms", list},
+                        {"left_out", unmeasured},
+                        {"ledger", lines}};
+  if (frames) result["frame_changes"] = changes_along(e);
+  print_json(result);
+}
+
+}  // namespace heatproof::cli

@@ -68,10 +68,6 @@ constexpr const char* kPools = "max poolings";
 
 }  // namespace
 
-std::string Equivalent::coverage(const Rewritten& r) const {
-  return fmt::format("{} of {} {}", r.places, r.candidates, of);
-}
-
 const std::vector<Equivalent>& equivalents() {
   static const std::vector<Equivalent> all = {
       {"split", "hidden neurons as two with half of the outgoing weights", split_neurons, kHidden},
@@ -99,5 +95,12 @@ const Equivalent& find_equivalent(const std::string& name) {
   }
   throw UsageError(fmt::format("unknown rewrite '{}'; did you mean '{}'?", name, nearest(name, known)));
 }
+
+Coverage coverage(const Equivalent& rewrite, const Graph& canonical) {
+  const Rewritten r = rewrite.rewrite(canonical);
+  return {r.places, r.candidates, rewrite.of};
+}
+
+std::string to_string(const Coverage& c) { return fmt::format("{} of {} {}", c.places, c.candidates, c.of); }
 
 }  // namespace heatproof

@@ -22,12 +22,18 @@ struct Equivalent {
   /// Where two values under a max pooling are equal a maximum has no gradient, and each way to write it has a
   /// subgradient of its own: explanations are the same only away from there.
   bool differs_at_ties = false;
-
-  /// "24 of 25 hidden layers".
-  std::string coverage(const Rewritten& result) const;
 };
 const std::vector<Equivalent>& equivalents();
 /// Throws UsageError for names that do not exist.
 const Equivalent& find_equivalent(const std::string& name);
+
+/// How much of a network a rewrite reaches.
+struct Coverage {
+  std::size_t places = 0, candidates = 0;
+  std::string of;
+};
+Coverage coverage(const Equivalent& rewrite, const Graph& canonical);
+/// "24 of 25 hidden layers".
+std::string to_string(const Coverage& coverage);
 
 }  // namespace heatproof

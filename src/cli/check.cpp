@@ -154,7 +154,7 @@ void add_measured(report::CheckReport& r, const Axiom& a) {
   const report::Measured measured{estimate(a.interval), a.least, a.most};
   if (a.metric.metric->name == "implementation_invariance") {
     const Equivalent& rewrite = find_equivalent(a.metric.parameters.text("rewrite"));
-    r.rewrites.push_back({rewrite.name, rewrite.about, measured, a.uniform});
+    r.rewrites.push_back({rewrite.name, rewrite.about, measured, a.uniform, to_string(a.coverage)});
     return;
   }
   r.axioms.push_back({a.text.group, a.text.about, a.metric.text, a.text.reading, to_string(a.metric.better()),

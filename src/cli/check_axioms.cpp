@@ -128,13 +128,22 @@ AxiomRow row_of_metric(const std::string& metric) {
   return {m.text, text};
 }
 
+std::string Axiom::label() const {
+  if (!rewrites() || metric.text.find("rewrite=") != std::string::npos) return metric.text;
+  return fmt::format("{}{}rewrite={}", metric.text, metric.text.find(':') == std::string::npos ? ":" : ",",
+                     metric.parameters.text("rewrite"));
+}
+
 Axiom measure(const AxiomRow& row, const Evaluation& e, const Evaluation* uniform) {
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   const MetricSpec metric = parse_metric(row.metric);
   const std::vector<double> scores = evaluate(metric, e).values;
   const auto [least, most] = std::ranges::minmax(scores);
   const Bootstrap bootstrap(scores.size(), e.seed);
-  Axiom axiom{metric, row.text, scores, bootstrap.interval(scores), least, most, kNaN, {kNaN, kNaN, kNaN}};
+  Axiom axiom{metric, row.text,           scores, bootstrap.interval(scores), least, most,
+              kNaN,   {kNaN, kNaN, kNaN}, {}};
+  if (metric.metric->name == "implementation_invariance")
+    axiom.coverage = coverage(find_equivalent(metric.parameters.text("rewrite")), e.network.graph(1));
   if (uniform == nullptr) return axiom;
   const std::vector<double> control = evaluate(metric, *uniform).values;
   axiom.uniform = mean_of(control);

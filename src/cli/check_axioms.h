@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "explain/equivalents.h"
 #include "select/statistics.h"
 #include "validate/metric.h"
 
@@ -41,6 +42,11 @@ struct Axiom {
   double least, most;
   double uniform;         // mean of the control; NaN where there is none
   Interval over_uniform;  // how much better than the control, paired by image; positive: better
+  Coverage coverage;      // of implementation invariance: how much of the network was rewritten
+
+  bool rewrites() const { return !coverage.of.empty(); }
+  /// The metric; of rewrites always with the rewrite's name.
+  std::string label() const;
 };
 
 /// uniform: the control, or null.

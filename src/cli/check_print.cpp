@@ -59,11 +59,13 @@ void print_check_text(const Recipe& recipe, std::size_t samples, const std::vect
   print_axiom(many, "axiom", many ? "mean" : "measured", "[95 % interval]", "least", "most", "uniform",
               "ideal");
   for (const Axiom& a : axioms)
-    print_axiom(many, a.metric.text, number(a.interval.mean),
+    print_axiom(many, a.label(), number(a.interval.mean),
                 std::isnan(a.interval.low)
                     ? ""
                     : fmt::format("[{}, {}]", number(a.interval.low), number(a.interval.high)),
-                number(a.least), number(a.most), number(a.uniform), to_string(a.metric.better()));
+                number(a.least), number(a.most), number(a.uniform),
+                to_string(a.metric.better()) +
+                    (a.rewrites() ? fmt::format("  ({} rewritten)", to_string(a.coverage)) : ""));
   for (const LeftOut& l : left_out) fmt::print("left out: {}: {}\n", l.metric, l.reason);
   if (many && samples < kFewImages)
     fmt::print("Intervals over {} samples are rough; give {} or more.\n", samples, kFewImages);
@@ -76,7 +78,7 @@ void print_check_json(const Recipe& recipe, const Evaluation& e, const std::vect
   nlohmann::json list = nlohmann::json::array();
   for (const Axiom& a : axioms) {
     list.push_back(
-        {{"metric", a.metric.text},
+        {{"metric", a.label()},
          {"scores", a.scores},
          {"mean", a.interval.mean},
          {"low", a.interval.low},
@@ -86,6 +88,9 @@ void print_check_json(const Recipe& recipe, const Evaluation& e, const std::vect
           {{"mean", a.over_uniform.mean}, {"low", a.over_uniform.low}, {"high", a.over_uniform.high}}},
          {"ideal", to_string(a.metric.better())},
          {"about", a.text.reading.empty() ? a.text.about : a.text.reading}});
+    if (a.rewrites())
+      list.back()["rewritten"] = {
+          {"places", a.coverage.places}, {"candidates", a.coverage.candidates}, {"of", a.coverage.of}};
   }
   nlohmann::json lines = nlohmann::json::array();
   for (const LedgerLine& line : ledger)

@@ -115,13 +115,13 @@ void add_rewrites(Page& page, const CheckReport& r) {
       "the function is written, and depend on some of it by design.");
   std::vector<std::vector<std::string>> rows;
   for (const MeasuredRewrite& w : r.rewrites)
-    rows.push_back({fmt::format("<code>{}</code>", escape(w.name)), escape(w.about),
+    rows.push_back({fmt::format("<code>{}</code>", escape(w.name)), escape(w.about), escape(w.coverage),
                     estimate_text(w.measured.mean, 3), number(w.measured.most, 3), number(w.uniform, 3),
                     std::isnan(w.measured.most)    ? "nothing to rewrite"
                     : w.measured.most < kUnchanged ? "invariant"
                                                    : "changes"});
-  page.table({"rewrite", "what it does", "mean", "most", "uniform", ""}, rows,
-             {false, false, true, true, true, false});
+  page.table({"rewrite", "what it does", "rewritten", "mean", "most", "uniform", ""}, rows,
+             {false, false, false, true, true, true, false});
 }
 
 /// A layer's name, of long ones the end, or what it computes where it has none.

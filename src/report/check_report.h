@@ -32,6 +32,7 @@ struct MeasuredRewrite {
   std::string name, about;
   Measured measured;
   double uniform = NAN;
+  std::string coverage = {};  // how much of the network was rewritten
 };
 
 /// Relevance at one layer, means over samples: entering + created by stabilizers = leaving + absorbed by the

@@ -66,6 +66,24 @@ TEST(Check, GradientsAreInvariantLrpIsNot) {
   for (const char* name : {"permute", "zero_taps"}) EXPECT_LT(lrp.at(name), 1e-3) << name;
 }
 
+TEST(Check, SaysHowMuchOfTheNetworkWasRewritten) {
+  const TemporaryFolder folder;
+  const std::string command =
+      "check " + kModel + " " + kImage + " --recipe gradient --metric implementation_invariance" +
+      " --metric implementation_invariance:rewrite=matrix_product --out " + folder.path().string();
+  const json j = json_of(heatproof(command + " --json"));
+  const json& split = j["axioms"][0];
+  EXPECT_EQ(split["metric"], "implementation_invariance:rewrite=split");
+  EXPECT_EQ(split["rewritten"]["of"], "hidden layers");
+  EXPECT_GT(split["rewritten"]["places"], 0);
+  EXPECT_EQ(split["rewritten"]["places"], split["rewritten"]["candidates"]);
+  const json& product = j["axioms"][1]["rewritten"];
+  EXPECT_EQ(product["places"].get<int>() + 1, product["candidates"].get<int>());  // not what sees the input
+  const std::string text = "hidden layers";
+  EXPECT_NE(heatproof(command).out.find(text), std::string::npos);
+  EXPECT_NE(read_file(folder / "check.html").find(text), std::string::npos);
+}
+
 TEST(Check, TakesTheFramesOfAVideo) {
   const TemporaryFolder folder;
   const json j = json_of(heatproof("check " + kModel + " " + kImages +

@@ -59,6 +59,8 @@ class Tensor {
   std::size_t bytes() const { return static_cast<std::size_t>(elements_) * size_of(dtype_); }
   void* raw() { return storage_.get(); }
   const void* raw() const { return storage_.get(); }
+  /// Keeps the elements alive.
+  const std::shared_ptr<void>& storage() const { return storage_; }
 
   /// The elements. Throws Error when T is not the element type.
   template <typename T>

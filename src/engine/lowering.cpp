@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "engine/elementwise.h"
+#include "engine/packed_weights.h"
 #include "graph/operator.h"
 #include "heatproof/error.h"
 
@@ -124,8 +125,7 @@ void Lowering::load_constant(NodeId id) {
   const Node& n = node(id);
   if (n.op == &kConstant && n.type.dtype != DType::boolean) {
     const BufferId buffer = new_buffer(n.constant.bytes());
-    const auto keep = std::make_shared<Tensor>(n.constant);
-    buffers_.back().constant = std::shared_ptr<void>(keep, keep->raw());
+    buffers_.back().constant = n.constant.storage();
     results_[static_cast<std::size_t>(id)] = {buffer, n.type.shape, Layout{}};
     return;
   }
@@ -185,11 +185,16 @@ Packed Lowering::pack(NodeId id, const Shape& view, const dnnl::memory::desc& de
     if (known.desc == desc) return known;
   }
   const Packed to{new_buffer(desc.get_size()), desc};
+  packed_[id].push_back(to);
+  const auto weights =
+      node(id).op == &kConstant ? buffers_[static_cast<std::size_t>(from.buffer)].constant : nullptr;
+  if (weights) buffers_.back().constant = find_packed(weights, source, desc);
+  if (buffers_.back().constant) return to;
   const dnnl::reorder::primitive_desc pd(engine_, source, engine_, desc, onednn::caller_scratchpad());
   emit("Pack", dnnl::reorder(pd),
        {{DNNL_ARG_FROM, from.buffer, source, false}, {DNNL_ARG_TO, to.buffer, desc, true}},
        pd.scratchpad_desc());
-  packed_[id].push_back(to);
+  if (weights) remember_packed(weights, source, desc, buffers_[static_cast<std::size_t>(to.buffer)].constant);
   return to;
 }
 

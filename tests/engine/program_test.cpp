@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <thread>
 
 #include "engine/layout.h"
+#include "engine/lowering.h"
 #include "engine/memory_plan.h"
 #include "heatproof/error.h"
 #include "ops/arithmetic.h"
@@ -63,6 +65,32 @@ TEST(Program, ComputesConstantsOnceAtCompileTime) {
   const Value c = g.add(kExp, {g.constant(random_tensor({8}, 1))});
   g.output("y", x * positive(c * 2.0));
   EXPECT_EQ(compile(g.build()).steps(), 1U);
+}
+
+TEST(Program, SharesPackedWeightsWithOthers) {
+  const auto constants = [](const Lowering& l) {
+    std::set<const void*> all;
+    for (const Buffer& b : l.buffers()) {
+      if (b.constant) all.insert(b.constant.get());
+    }
+    return all;
+  };
+  const Graph graph = tower(3);
+  Lowering first(graph);
+  first.run();
+  Lowering second(graph);
+  second.run();
+  const auto expected = constants(first);
+  EXPECT_GE(expected.size(), 3U);
+  EXPECT_EQ(constants(second), expected);
+  // Equal weights elsewhere in memory are others.
+  const Graph same = tower(3);
+  Lowering other(same);
+  other.run();
+  for (const void* p : constants(other)) EXPECT_FALSE(expected.contains(p));
+  // Computed with what is shared, and with what was packed anew.
+  const Tensor x = random_tensor({1, 16, 32, 32}, 9);
+  expect_equal(Workspace(compile(graph)).run({x})[0], Workspace(compile(same)).run({x})[0]);
 }
 
 TEST(MemoryPlan, BuffersThatAreAliveTogetherDoNotOverlap) {

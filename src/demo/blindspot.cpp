@@ -17,8 +17,8 @@ constexpr std::int64_t kImages = 24;
 
 struct Measured {
   std::string recipe;
-  double conservation, positivity, continuity;
-  std::vector<double> gains;  // relevance gain by removing pixels, per image
+  std::vector<double> conservation, positivity, continuity;  // per image
+  std::vector<double> gains;                                 // relevance gain by removing pixels, per image
   Tensor heatmap;
   std::vector<double> curve;       // mean score while the most relevant patches go first
   std::vector<LedgerLine> ledger;  // empty where nothing is propagated
@@ -35,7 +35,7 @@ Measured measure(const Shapes& s, const std::string& text) {
   e.explain = [&](const Tensor& x, auto targets, auto who) {
     return explainer.explain(x, targets, who).relevance[0];
   };
-  const auto score = [&](const char* metric) { return mean_of(evaluate(parse_metric(metric), e).values); };
+  const auto score = [&](const char* metric) { return evaluate(parse_metric(metric), e).values; };
   const Scores flipping = evaluate(parse_metric("pixel_flipping"), e);
   const auto& curves = flipping.curves.at("morf");
   std::vector<double> mean(curves[0].size(), 0);
@@ -55,7 +55,9 @@ Measured measure(const Shapes& s, const std::string& text) {
 /// Why z⁺, which conserves and is positive in a chain of ReLU layers, does neither exactly here: the books
 /// say.
 void add_explanation(report::Page& page, const Measured& m, const Shapes& s) {
-  if (m.positivity < 1e-3 && std::fabs(m.conservation - 1) < 1e-3) return;
+  const double negative_share = mean_of(m.positivity);
+  const double conserved = mean_of(m.conservation);
+  if (negative_share < 1e-3 && std::fabs(conserved - 1) < 1e-3) return;
   double score = 0;
   for (std::int64_t i = 0; i < s.set.size(); ++i)
     score += row_of(s.logits, i)[static_cast<std::size_t>(s.targets[static_cast<std::size_t>(i)])] /
@@ -77,7 +79,7 @@ void add_explanation(report::Page& page, const Measured& m, const Shapes& s) {
       "layers without a ReLU. Where one of the two terms is negative, sharing in proportion gives it "
       "negative "
       "relevance and the other more than the whole, and z⁺ hands the sign on.",
-      m.recipe, report::number(m.positivity, 2), report::number(m.conservation));
+      m.recipe, report::number(negative_share, 2), report::number(conserved));
   if (mean_of(negative->entering) < 0)
     text += fmt::format(" It shows most at `{}`, which receives {} times the score.", negative->node,
                         report::number(mean_of(negative->entering) / score, 2));
@@ -123,25 +125,25 @@ void add_table(report::Page& page, const std::vector<Measured>& rows, const Boot
   for (const Measured& m : rows) {
     const Interval gain = bootstrap.interval(m.gains);
     const Interval over = bootstrap.interval(minus(m.gains, rows[0].gains));
-    table.push_back({"<code>" + report::escape(m.recipe) + "</code>", report::number(m.conservation),
-                     report::number(m.positivity), report::number(m.continuity), interval_text(gain),
-                     &m == rows.data() ? "" : interval_text(over)});
+    table.push_back(
+        {"<code>" + report::escape(m.recipe) + "</code>", interval_text(bootstrap.interval(m.conservation)),
+         interval_text(bootstrap.interval(m.positivity)), interval_text(bootstrap.interval(m.continuity)),
+         interval_text(gain), &m == rows.data() ? "" : interval_text(over)});
     numbers.push_back({{"recipe", m.recipe},
-                       {"conservation", m.conservation},
-                       {"positivity", m.positivity},
-                       {"continuity", m.continuity},
+                       {"conservation", mean_of(m.conservation)},
+                       {"positivity", mean_of(m.positivity)},
+                       {"continuity", mean_of(m.continuity)},
                        {"relevance_gain", gain.mean},
                        {"relevance_gain_interval", to_json(gain)},
                        {"over_uniform", to_json(over)}});
   }
   page.section("Axioms and selectivity");
   page.text(fmt::format(
-      "The shipped network on {} images; means, in brackets 95 % bootstrap intervals over images. "
-      "Continuity: "
+      "The shipped network; means, in brackets {}. Continuity: "
       "largest change of relevance per change of the input, smaller is smoother. Relevance gain: area "
       "between "
       "the flipping curves, least and most relevant patches first; over uniform: difference image by image.",
-      kImages));
+      intervals_over(kImages)));
   page.table({"recipe", "conservation", "negative share", "continuity", "relevance gain", "over uniform"},
              table, {false, true, true, true, true, true});
 }
@@ -156,21 +158,24 @@ Result run(const Options& options) {
   const auto gain_of = [](const Measured& m) { return mean_of(m.gains); };
   const Measured& uniform = rows[0];
   const Measured& best = *std::ranges::max_element(rows, {}, gain_of);
-  std::vector<Figure> figures = {{"uniform: conservation", uniform.conservation, 1, 1e-3},
-                                 {"uniform: share of negative relevance", uniform.positivity, 0, 1e-9}};
+  std::vector<Figure> figures = {
+      {"uniform: conservation", mean_of(uniform.conservation), 1, 1e-3},
+      {"uniform: share of negative relevance", mean_of(uniform.positivity), 0, 1e-9}};
+  const double smoothness = mean_of(uniform.continuity);
   const bool smoothest =
-      std::ranges::all_of(rows, [&](const Measured& m) { return m.continuity >= uniform.continuity; });
+      std::ranges::all_of(rows, [&](const Measured& m) { return mean_of(m.continuity) >= smoothness; });
   const Interval lead = bootstrap.interval(minus(best.gains, uniform.gains));
   const bool exposed =
       best.recipe != "uniform" && lead.low > 0 && std::fabs(gain_of(uniform)) < 0.25 * gain_of(best);
   const bool holds = all_hold(figures) && smoothest && exposed;
   const std::string outcome = fmt::format(
-      "`uniform` {} ({}), {} ({}) and {} ({}), yet its relevance gain is {} where `{}` has {}: removing "
+      "On {} images `uniform` {} ({}), {} ({}) and {} ({}), yet its relevance gain is {} where `{}` has {}: "
+      "removing "
       "pixels "
       "{}.",
-      figures[0].holds() ? "conserves" : "does not conserve", report::number(uniform.conservation),
-      figures[1].holds() ? "is positive" : "is not positive", report::number(uniform.positivity),
-      smoothest ? "is smoother than all others" : "is not the smoothest", report::number(uniform.continuity),
+      kImages, figures[0].holds() ? "conserves" : "does not conserve", report::number(figures[0].measured),
+      figures[1].holds() ? "is positive" : "is not positive", report::number(figures[1].measured),
+      smoothest ? "is smoother than all others" : "is not the smoothest", report::number(smoothness),
       interval_text(bootstrap.interval(uniform.gains), 2), best.recipe,
       interval_text(bootstrap.interval(best.gains)), exposed ? "exposes it" : "does not expose it here");
   report::Page page = start_page(kBlindspotDemo, outcome, holds);

@@ -37,15 +37,20 @@ Drawn draw(const Shipped& s, const Options& options, double marked, double other
 }
 
 /// Share of the images of a class (or not of it) that are predicted as `as`.
-double share_predicted(const Drawn& d, bool of_class, std::int64_t label, std::int64_t as) {
-  double all = 0;
-  double hits = 0;
+Interval share_predicted(const Drawn& d, bool of_class, std::int64_t label, std::int64_t as) {
+  std::size_t all = 0;
+  std::size_t hits = 0;
   for (std::size_t i = 0; i < d.images.size(); ++i) {
     if ((d.images[i].label == label) != of_class) continue;
-    all += 1;
+    ++all;
     hits += d.predicted[i] == as;
   }
-  return hits / all;
+  return share_of(hits, all);
+}
+
+/// "51 % [40 %, 62 %]".
+std::string percent(const Interval& i) {
+  return fmt::format("{:.0f} % [{:.0f}, {:.0f}]", 100 * i.mean, 100 * i.low, 100 * i.high);
 }
 
 /// Mean over the images predicted as `label` of their positive relevance, each summing to 1: [1, H, W].
@@ -139,27 +144,28 @@ Result run(const Options& options) {
     columns.push_back(name);
     means.push_back(draw_map(mean, 0));
     shares.push_back(own.share);
-    rows.push_back({name, report::number(100 * own.share), fmt::format("{}, {}", own.left, own.top)});
+    rows.push_back({name, std::to_string(std::ranges::count(d.predicted, c)), report::number(100 * own.share),
+                    fmt::format("{}, {}", own.left, own.top)});
   }
   const double found = covered(spot, d.images[0]);
-  const double before = share_predicted(d, true, 0, 0);
-  const double after = share_predicted(bare, true, 0, 0);
-  const double fooled = share_predicted(all, false, 0, 0);
-  const bool holds = spot.label == 0 && found > 0.9 && before > 0.9 && after < 0.5 && fooled > 0.3;
+  const Interval before = share_predicted(d, true, 0, 0);
+  const Interval after = share_predicted(bare, true, 0, 0);
+  const Interval fooled = share_predicted(all, false, 0, 0);
+  const bool holds =
+      spot.label == 0 && found > 0.9 && before.mean > 0.9 && after.high < 0.5 && fooled.low > 0.3;
   const std::string outcome = fmt::format(
       "The explanations of '{}' share one spot, and it is the watermark ({:.0f} % of it): without the mark "
-      "the network finds "
-      "{:.0f} % of the {}s instead of {:.0f} %, and with the mark it takes {:.0f} % of all other shapes for "
-      "{}s.",
-      classes[static_cast<std::size_t>(spot.label)], 100 * found, 100 * after, classes[0], 100 * before,
-      100 * fooled, classes[0]);
+      "the network finds {} of the {}s instead of {}, and with the mark it takes {} of all other shapes for "
+      "{}s "
+      "({} images, in brackets 95 % intervals).",
+      classes[static_cast<std::size_t>(spot.label)], 100 * found, percent(after), classes[0], percent(before),
+      percent(fooled), classes[0], kImages);
   report::Page page = start_page(kCleverHansDemo, outcome, holds);
   page.section("Right for the wrong reason");
-  page.text(
-      fmt::format("On images like those it was trained on, the network is right on {:.0f} % of the {}s. "
-                  "Their explanations "
-                  "(`{}`) show why.",
-                  100 * before, classes[0], kRecipe));
+  page.text(fmt::format(
+      "On images like those it was trained on, the network is right on {} of the {}s. "
+      "Their explanations (`{}`) show why. Every share is of {} images drawn anew, a quarter of them {}s.",
+      percent(before), classes[0], kRecipe, kImages, classes[0]));
   add_examples(page, d, bare, maps, bare_maps, classes);
   page.section("How to find it without looking at every image");
   page.text(
@@ -168,7 +174,8 @@ Result run(const Options& options) {
                   "fixed spot. Share of the mean explanation in its hottest {}x{} window:",
                   kWindow, kWindow));
   add_pictures(page, columns, means);
-  page.table({"class", "% in the window", "window at (x, y)"}, rows, {false, true, true});
+  page.table({"class", "images predicted", "% in the window", "window at (x, y)"}, rows,
+             {false, true, true, true});
   page.section("What it shows");
   page.text(
       "Test accuracy cannot expose a shortcut that the test data contain, too. Explanations can, and an "
@@ -180,9 +187,14 @@ Result run(const Options& options) {
           {{"class", classes[static_cast<std::size_t>(spot.label)]},
            {"mark_in_window", found},
            {"window_share", shares},
-           {"found_with_mark", before},
-           {"found_without_mark", after},
-           {"others_fooled_by_mark", fooled}}};
+           {"images", kImages},
+           {"found_with_mark", before.mean},
+           {"found_without_mark", after.mean},
+           {"others_fooled_by_mark", fooled.mean},
+           {"intervals",
+            {{"found_with_mark", to_json(before)},
+             {"found_without_mark", to_json(after)},
+             {"others_fooled_by_mark", to_json(fooled)}}}}};
 }
 
 }  // namespace

@@ -22,13 +22,8 @@ Tensor inputs(std::uint64_t seed) {
   return x;
 }
 
-double median(std::vector<double> v) {
-  std::ranges::sort(v);
-  return v[v.size() / 2];
-}
-
 /// Median over samples of Σ R / f(x).
-double ratio(const Network& network, const std::string& recipe, const Tensor& x) {
+Interval ratio(const Network& network, const std::string& recipe, const Tensor& x) {
   const Tensor logits = network.predict(x);
   const Tensor r = explain(network, {recipe}, x, std::vector<std::int64_t>(kSamples, 0))[0];
   std::vector<double> ratios;
@@ -37,7 +32,7 @@ double ratio(const Network& network, const std::string& recipe, const Tensor& x)
     for (float v : r.data<float>().subspan(i * kWidth, kWidth)) sum += v;
     ratios.push_back(sum / logits.data<float>()[i]);
   }
-  return median(ratios);
+  return median_of(std::move(ratios));
 }
 
 /// Largest |relevance| at x = (1, 1) of the network whose hidden sum is delta.
@@ -78,7 +73,7 @@ void add_division(report::Page& page, std::vector<Figure>& figures) {
 
 /// Σ|R| / |f| of gradient × input and z⁺ by depth, in networks that keep the size of their activations.
 struct Growth {
-  double first, last;  // of gradient × input, at the least and most layers
+  Interval first, last;  // of gradient × input, at the least and most layers
 };
 
 Growth add_explosion(report::Page& page, std::vector<Figure>& figures, std::uint64_t seed) {
@@ -86,6 +81,7 @@ Growth add_explosion(report::Page& page, std::vector<Figure>& figures, std::uint
   const std::vector<std::string> recipes{"gradient_x_input", "lrp_zplus:bias=ignore"};
   const std::vector<double> depths{2, 5, 10, 20, 30, 40};
   std::vector<std::vector<double>> series(recipes.size());
+  std::vector<Interval> gradients;
   for (const double depth : depths) {
     const Network network = normalised_relu_network(static_cast<std::int64_t>(depth), kWidth, seed);
     const Tensor logits = network.predict(x);
@@ -97,7 +93,9 @@ Growth add_explosion(report::Page& page, std::vector<Figure>& figures, std::uint
         for (float v : relevance[k].data<float>().subspan(i * kWidth, kWidth)) sum += std::fabs(v);
         sizes.push_back(sum / std::fabs(logits.data<float>()[i]));
       }
-      series[k].push_back(median(sizes));
+      const Interval size = median_of(std::move(sizes));
+      series[k].push_back(size.mean);
+      if (k == 0) gradients.push_back(size);
     }
   }
   page.section("Explosion with depth");
@@ -110,11 +108,11 @@ Growth add_explosion(report::Page& page, std::vector<Figure>& figures, std::uint
   figures.push_back(question("normalised: gradient × input grows more than tenfold from 2 to 40 layers",
                              series[0].back() > 10 * series[0].front()));
   figures.push_back({"normalised: z⁺ at 40 layers, sum of |relevance| / |score|", series[1].back(), 1, 1e-2});
-  return {series[0].front(), series[0].back()};
+  return {gradients.front(), gradients.back()};
 }
 
 /// What came out, in one sentence per network family.
-std::string outcome_of(const std::vector<Figure>& figures, double farthest, const Growth& growth) {
+std::string outcome_of(const std::vector<Figure>& figures, const Interval& farthest, const Growth& growth) {
   std::string conserving = "every method conserves";
   std::string ignoring = "Rules that leave the bias out keep the sum at the score";
   for (const Figure& f : figures) {
@@ -123,10 +121,13 @@ std::string outcome_of(const std::vector<Figure>& figures, double farthest, cons
     if (f.name.ends_with("with biases")) ignoring = "Not even all rules that leave the bias out keep the sum";
   }
   return fmt::format(
-      "Without biases {}. With biases, the sum of gradient × input is off by up to {:.0f} % of the score "
+      "Without biases {}. With biases, the sum of gradient × input goes as far as {} times the score "
       "(He-initialised networks, 1 to 32 layers). Where activations keep their size, as after batch "
-      "normalisation, its magnitude goes from {} to {} times the score between 2 and 40 layers. {}.",
-      conserving, 100 * farthest, report::number(growth.first), report::number(growth.last), ignoring);
+      "normalisation, its magnitude goes from {} to {} times the score between 2 and 40 layers. {}. (Medians "
+      "over "
+      "{} inputs, with 95 % intervals.)",
+      conserving, interval_text(farthest), interval_text(growth.first), interval_text(growth.last), ignoring,
+      kSamples);
 }
 
 Result run(const Options& options) {
@@ -137,29 +138,32 @@ Result run(const Options& options) {
   std::vector<Figure> figures;
   for (const std::string& recipe : recipes)
     figures.push_back({recipe + ", 8 layers without biases",
-                       ratio(random_relu_network(8, kWidth, false, options.seed), recipe, x), 1, 1e-3});
+                       ratio(random_relu_network(8, kWidth, false, options.seed), recipe, x).mean, 1, 1e-3});
   for (const std::string& recipe : {recipes[3], recipes[4]})
     figures.push_back({recipe + ", 8 layers with biases",
-                       ratio(random_relu_network(8, kWidth, true, options.seed), recipe, x), 1, 1e-3});
+                       ratio(random_relu_network(8, kWidth, true, options.seed), recipe, x).mean, 1, 1e-3});
   std::vector<double> depths;
   std::vector<std::vector<double>> series(recipes.size());
-  double farthest = 0;
+  Interval farthest{1, 1, 1};
+  std::vector<std::vector<std::string>> table;
   for (const std::int64_t depth : {1, 2, 4, 8, 16, 32}) {
     const Network network = random_relu_network(depth, kWidth, true, options.seed);
     depths.push_back(static_cast<double>(depth));
+    table.push_back({fmt::format("{}", depth)});
     for (std::size_t k = 0; k < recipes.size(); ++k) {
-      const double value = ratio(network, recipes[k], x);
-      series[k].push_back(value);
-      if (k == 0) farthest = std::max(farthest, std::fabs(value - 1));
+      const Interval value = ratio(network, recipes[k], x);
+      series[k].push_back(value.mean);
+      table.back().push_back(interval_text(value));
+      if (k == 0 && std::fabs(value.mean - 1) > std::fabs(farthest.mean - 1)) farthest = value;
     }
   }
-  figures.push_back(
-      question("gradient × input with biases: farthest from 1 over depth is above 0.1", farthest > 0.1));
+  figures.push_back(question("gradient × input with biases: farthest from 1 over depth is above 0.1",
+                             std::fabs(farthest.mean - 1) > 0.1));
   report::Page page = start_page(kConservationDemo, "", true);
   page.section("Sum of relevance over score, by depth");
   page.text(
-      "He-initialised ReLU networks with random biases, 32 neurons wide; median over 24 inputs. 1 is "
-      "conservation. (Dashed "
+      "He-initialised ReLU networks with random biases, 32 neurons wide; median over 24 inputs, in "
+      "brackets its 95 % interval (two of the sorted values). 1 is conservation. (Dashed "
       "lines lie upon others: lrp_epsilon is gradient × input here, and both rules with bias=ignore "
       "conserve.)");
   add_chart(page, {depths,
@@ -169,6 +173,9 @@ Result run(const Options& options) {
                    "sum of relevance / score",
                    false,
                    {true, false, false, true, false}});
+  std::vector<std::string> header{"layers"};
+  header.insert(header.end(), recipes.begin(), recipes.end());
+  page.table(header, table, std::vector<bool>(header.size(), true));
   const Growth growth = add_explosion(page, figures, options.seed);
   add_division(page, figures);
   const bool holds = all_hold(figures);

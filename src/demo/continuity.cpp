@@ -110,14 +110,14 @@ Result run(const Options& options) {
       fmt::format("Σ|change of relevance from frame to frame, once it is moved along with the input| / "
                   "Σ|relevance|: 0 for an explanation that flows, at most 2 for maps of equal size (what was "
                   "there goes and as much comes elsewhere), 1.41 for independent noise of normal "
-                  "distribution. Mean over {} steps and {} images, with 95 % bootstrap intervals.",
-                  kSteps, s.set.size()));
+                  "distribution. Mean over {} steps; {}.",
+                  kSteps, intervals_over(static_cast<std::size_t>(s.set.size()))));
   page.table({"method", "flicker", "95 % interval"}, rows, {false, true, true});
   page.text(fmt::format(
       "Image by image, gradient × input flickers more than deep Taylor by {}, the gradient by {} (means with "
       "95 % intervals of the paired differences){}.",
       interval_text(gap), interval_text(gradient_gap),
-      gap.low > 0 && gradient_gap.low > 0 ? "" : ": not both differences are certain"));
+      gap.low > 0 && gradient_gap.low > 0 ? "" : ": not both differences are clear of zero"));
   page.section("What it shows");
   page.text(
       "Between two frames the network's decision hardly changes. The gradient does: ReLUs and max pooling "

@@ -15,7 +15,8 @@ namespace {
 
 const std::vector<std::string> kRecipes{"lrp_epsilon_plus", "gradient"};
 constexpr std::int64_t kSteps = 16;
-constexpr std::int64_t kShown = 3;  // image of the animation
+constexpr std::int64_t kRandomOrders = 10;  // averaged per image
+constexpr std::int64_t kShown = 3;          // image of the animation
 const Flipping kHow{.patch = 4, .steps = kSteps, .order = "morf", .imputer = "blur", .score = "logit"};
 
 std::vector<double> mean_curve(const std::vector<std::vector<double>>& curves) {
@@ -123,6 +124,7 @@ Result run(const Options& options) {
   }
   Flipping chance = kHow;
   chance.order = "random";
+  chance.orders = kRandomOrders;
   const Scores random = flip(es[0], chance);
   std::vector<std::vector<double>> curves{mean_curve(scores[0].curves.at("morf")),
                                           mean_curve(scores[1].curves.at("morf")),
@@ -144,8 +146,8 @@ Result run(const Options& options) {
   const bool holds = std::ranges::all_of(pairs, [](const Pair& p) { return p.difference.low > 0; });
   const std::string outcome = fmt::format(
       "With the most relevant patches removed first, the area under the score's curve is {} for "
-      "lrp_epsilon_plus, {} for the gradient, and {} in random order; {}.",
-      report::number(areas[0]), report::number(areas[1]), report::number(areas[2]),
+      "lrp_epsilon_plus, {} for the gradient, and {} in random order ({} images); {}.",
+      report::number(areas[0]), report::number(areas[1]), report::number(areas[2]), s.set.size(),
       holds ? "image by image, the 95 % interval of each difference is clear of zero"
             : "image by image, not every difference is clear of zero");
   report::Page page = start_page(kPixelFlippingDemo, outcome, holds);
@@ -153,6 +155,14 @@ Result run(const Options& options) {
   for (std::int64_t k = 0; k <= kSteps; ++k) removed.push_back(static_cast<double>(k) / kSteps);
   add_film(page, s, es, scores, removed);
   page.section("The falling score over all images");
+  page.text(
+      fmt::format("The shipped network on {} images. Patches of {}x{} pixels are removed in {} steps "
+                  "(imputer `{}`), and the "
+                  "logit of the predicted class is watched; random order: the mean of {} orders per image. "
+                  "Areas are in units "
+                  "of the logit. {}.",
+                  s.set.size(), kHow.patch, kHow.patch, kSteps, kHow.imputer, kRandomOrders,
+                  intervals_over(static_cast<std::size_t>(s.set.size()))));
   add_chart(page, {removed, names, curves, "share of the image removed", "mean score of the target"});
   page.table({"order", "area under the curve", "95 % interval"}, rows, {false, true, true});
   add_pairs(page, pairs);

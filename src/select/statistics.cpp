@@ -63,6 +63,34 @@ double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
+Interval median_of(std::vector<double> values) {
+  std::ranges::sort(values);
+  const std::size_t n = values.size();
+  const double median = 0.5 * (values[(n - 1) / 2] + values[n / 2]);
+  // The chance that the median lies below the k-th value is that of k or fewer heads in n throws.
+  double throws = std::pow(0.5, static_cast<double>(n));
+  double below = throws;
+  if (below > 0.025) return {median, kNaN, kNaN};
+  std::size_t k = 0;
+  for (;; ++k) {
+    throws *= static_cast<double>(n - k) / static_cast<double>(k + 1);
+    if (below + throws > 0.025) break;
+    below += throws;
+  }
+  return {median, values[k], values[n - 1 - k]};
+}
+
+Interval share_of(std::size_t hits, std::size_t of) {
+  if (of == 0) return {kNaN, kNaN, kNaN};
+  constexpr double kNormal = 1.959964;
+  const auto n = static_cast<double>(of);
+  const double p = static_cast<double>(hits) / n;
+  const double middle = (p + kNormal * kNormal / (2 * n)) / (1 + kNormal * kNormal / n);
+  const double half =
+      kNormal / (1 + kNormal * kNormal / n) * std::sqrt(p * (1 - p) / n + kNormal * kNormal / (4 * n * n));
+  return {p, std::max(0.0, middle - half), std::min(1.0, middle + half)};
+}
+
 std::vector<double> minus(const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> d;
   for (std::size_t i = 0; i < a.size(); ++i) d.push_back(a[i] - b[i]);

@@ -40,6 +40,11 @@ class Bootstrap {
 };
 
 double mean_of(const std::vector<double>& values);
+/// The median (as `mean`) between two of the sorted values that hold it with at least 95 %, whatever the
+/// distribution; no interval below six values.
+Interval median_of(std::vector<double> values);
+/// A share with its 95 % interval: Wilson 1927.
+Interval share_of(std::size_t hits, std::size_t of);
 /// Differences pair by pair.
 std::vector<double> minus(const std::vector<double>& a, const std::vector<double>& b);
 

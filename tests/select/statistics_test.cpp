@@ -62,6 +62,23 @@ TEST(Bootstrap, EqualSeedsGiveEqualIntervals) {
   EXPECT_TRUE(std::isnan(Bootstrap(1, 3).interval({1}).low));
 }
 
+TEST(Median, LiesBetweenOrderStatistics) {
+  // Of 12 values the third and the tenth: 1 - 2 P(at most 2 heads of 12) = 96 %.
+  const Interval i = median_of({12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1});
+  EXPECT_EQ(i.mean, 6.5);
+  EXPECT_EQ(i.low, 3);
+  EXPECT_EQ(i.high, 10);
+  EXPECT_TRUE(std::isnan(median_of({1, 2, 3, 4, 5}).low));
+  EXPECT_EQ(median_of({1, 2, 3, 4, 5, 6}).low, 1);
+}
+
+TEST(Share, WilsonByHand) {
+  const Interval i = share_of(10, 10);
+  EXPECT_EQ(i.mean, 1);
+  EXPECT_NEAR(i.low, 0.7225, 1e-4);
+  EXPECT_NEAR(share_of(5, 10).low, 0.2366, 1e-4);
+}
+
 TEST(Holm, ByHand) {
   // Sorted 0.01, 0.03, 0.04 times 3, 2, 1, made monotone.
   const auto p = holm({0.04, 0.01, 0.03});

@@ -65,7 +65,7 @@
         up = !up;
         var rows = Array.prototype.slice.call(table.tBodies[0].rows);
         function value(row) {
-          var cell = row.cells[column], number = parseFloat(cell.textContent.replace("−", "-"));
+          var cell = row.cells[column], number = parseFloat(cell.textContent.replace("−", "-").replace(/^[^0-9.+-]+/, ""));  // "≥ 8"
           return cell.classList.contains("number") ? (isNaN(number) ? -Infinity : number) : cell.textContent.trim();
         }
         rows.sort(function (a, b) { var x = value(a), y = value(b); return (x < y ? -1 : x > y ? 1 : 0) * (up ? 1 : -1); });

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <sstream>
 
 #include "heatproof/error.h"
 
@@ -80,12 +79,21 @@ std::string read_file(const std::filesystem::path& path) {
     throw InputError(fmt::format("{}: is a folder, expected a file", path.string()));
   }
   std::ifstream in(path, std::ios::binary);
-  std::ostringstream bytes;
-  if (!in || !(bytes << in.rdbuf() || in.peek() == std::ifstream::traits_type::eof())) {
+  std::string bytes;
+  constexpr std::size_t kPart = std::size_t{1} << 20;
+  // Pipes and the like have no size; the end is where reading ends.
+  if (const auto size = std::filesystem::file_size(path, error); !error) bytes.reserve(size + kPart);
+  while (in) {
+    const std::size_t before = bytes.size();
+    bytes.resize(before + kPart);
+    in.read(bytes.data() + before, static_cast<std::streamsize>(kPart));
+    bytes.resize(before + static_cast<std::size_t>(in.gcount()));
+  }
+  if (!in.eof()) {
     throw InputError(
         fmt::format("{}: cannot be read ({}); check its permissions", path.string(), std::strerror(errno)));
   }
-  return std::move(bytes).str();
+  return bytes;
 }
 
 void write_file(const std::filesystem::path& path, std::string_view bytes) {

@@ -1,6 +1,7 @@
 // heatproof evaluate: one metric of one explanation.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "cli/common.h"
@@ -49,11 +50,37 @@ Attributions read_attributions(const std::string& path, const Shape& wanted, Poo
 
 Pool pool_word(const std::string& word) { return pool_of(parse_recipe("uniform:pool=" + word)); }
 
-void print_scores(const InputSet& set, const MetricSpec& metric, const Scores& scores, double mean) {
+/// Why scores of a metric may be no number.
+std::string why_undefined(const MetricSpec& metric) {
+  const Metric& m = *metric.metric;
+  if (m.name == "implementation_invariance") return "found nothing to rewrite in this network";
+  if (m.needs_masks) return "needs a mask that is not empty, and relevance that is not zero everywhere";
+  return "has no value where what it compares is constant or zero (relevance, scores, or their changes)";
+}
+
+std::string mean_text(const Interval& i) {
+  if (std::isnan(i.low)) return fmt::format("{:>12.6g}", i.mean);
+  return fmt::format("{:>12.6g} [{:.6g}, {:.6g}]", i.mean, i.low, i.high);
+}
+
+/// quiet: the mean alone.
+void print_scores(const InputSet& set, const MetricSpec& metric, const Scores& scores, const Interval& mean,
+                  bool quiet) {
+  const auto undefined =
+      static_cast<std::size_t>(std::ranges::count_if(scores.values, [](double v) { return std::isnan(v); }));
+  if (quiet) {
+    fmt::print("{:.6g}\n", mean.mean);
+    return;
+  }
   for (std::size_t i = 0; i < scores.values.size(); ++i)
     fmt::print("{:>12.6g}  {}\n", scores.values[i], set.items[i].name);
-  fmt::print("{:>12.6g}  mean of {} ({}; {})\n", mean, metric.text, metric.metric->unit,
+  fmt::print("{}  mean of {} ({}; {})\n", mean_text(mean), metric.text, metric.metric->unit,
              to_string(metric.better()));
+  if (undefined > 0)
+    fmt::print("{} of {} scores are undefined (nan), and so is the mean: {} {}\n", undefined,
+               scores.values.size(), metric.metric->name, why_undefined(metric));
+  if (!std::isnan(mean.low) && scores.values.size() < kFewImages)
+    fmt::print("{}\n", intervals_over(scores.values.size()));
 }
 
 void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
@@ -94,10 +121,9 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
     e.pixelwise = a.pixelwise;
   }
   const Scores scores = evaluate(metric, e);
-  const double mean = mean_of(scores.values);
   const Interval interval = Bootstrap(scores.values.size(), global.seed).interval(scores.values);
   if (!global.json) {
-    if (!global.quiet) print_scores(set, metric, scores, mean);
+    print_scores(set, metric, scores, interval, global.quiet);
     return;
   }
   // The contract's "curves" are those of the first name (MoRF for pixel-flipping); all are under
@@ -107,12 +133,9 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
     curves = scores.curves.at("morf");
   else if (!scores.curves.empty())
     curves = scores.curves.begin()->second;
-  nlohmann::json result{{"metric", metric.text},
-                        {"scores", scores.values},
-                        {"mean", mean},
-                        {"low", interval.low},
-                        {"high", interval.high},
-                        {"curves", curves},
+  nlohmann::json result{{"metric", metric.text},          {"scores", scores.values},
+                        {"mean", interval.mean},          {"low", interval.low},
+                        {"high", interval.high},          {"curves", curves},
                         {"curves_by_name", scores.curves}};
   if (!recipe_text.empty()) result["recipe"] = recipe_text;
   print_json(result);

@@ -18,7 +18,7 @@ constexpr std::size_t kExhibits = 6;
 
 report::Estimate estimate(const Interval& i) { return {i.mean, i.low, i.high}; }
 
-std::vector<report::RankedRecipe> ranking_of(const Selection& s) {
+std::vector<report::RankedRecipe> ranking_of(const Selection& s, std::uint64_t seed) {
   std::vector<report::RankedRecipe> ranking;
   for (const Ranked& r : s.ranking) {
     const Recipe& recipe = s.recipes[r.recipe];
@@ -32,7 +32,10 @@ std::vector<report::RankedRecipe> ranking_of(const Selection& s) {
                                .control = recipe.method->control,
                                .failed = r.failed,
                                .curves = s.curves[r.recipe]};
-    for (const DiagnosticScores& d : s.diagnostics) entry.diagnostics.push_back(mean_of(d.scores[r.recipe]));
+    for (const DiagnosticScores& d : s.diagnostics) {
+      const auto& scores = d.scores[r.recipe];
+      entry.diagnostics.push_back(estimate(Bootstrap(scores.size(), seed, 2000).interval(scores)));
+    }
     ranking.push_back(std::move(entry));
   }
   return ranking;
@@ -166,7 +169,7 @@ report::SelectReport describe(const Session& session, const InputSet& set, const
   r.objective = s.objective.text;
   r.objective_about = s.objective.metric->about;
   r.objective_better = to_string(s.objective.better());
-  r.ranking = ranking_of(s);
+  r.ranking = ranking_of(s, data.explain.seed);
   r.beats_controls = s.beats_controls;
   r.over_control = estimate(s.over_control);
   r.confirmed_images = s.confirmation.images;
@@ -175,7 +178,8 @@ report::SelectReport describe(const Session& session, const InputSet& set, const
   r.agreement_names.push_back(s.objective.text);
   for (const DiagnosticScores& d : s.diagnostics) {
     const Metric& m = *d.metric.metric;
-    r.diagnostics.push_back({d.metric.text, m.about, m.unit, to_string(d.metric.better())});
+    r.diagnostics.push_back({d.metric.text, m.about, m.unit, to_string(d.metric.better()),
+                             d.scores.empty() ? 0 : d.scores[0].size()});
     r.agreement_names.push_back(d.metric.text);
   }
   r.agreement = s.agreement;

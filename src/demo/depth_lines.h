@@ -12,8 +12,8 @@ namespace heatproof::demo {
 constexpr std::size_t kLines = 12;
 constexpr std::int64_t kPoints = 256;  // of a line
 constexpr std::size_t kLag = 8;        // points between explanations that are compared
-constexpr std::int64_t kFine = 2048;   // points that regions are counted on, doubled where they are too few
-constexpr std::int64_t kFinest = 8192;
+constexpr std::int64_t kFine = 1024;   // points that regions are counted on, doubled where they are too few
+constexpr std::int64_t kFinest = 4096;
 extern const std::vector<double> kDepths;
 extern const std::vector<std::string> kDepthRecipes;
 

@@ -35,6 +35,8 @@ Estimate to_estimate(const json& j) { return {to_number(j.at(0)), to_number(j.at
 json from_ranked(const RankedRecipe& r) {
   json curves = json::object();
   for (const auto& [name, values] : r.curves) curves[name] = from_numbers(values);
+  json diagnostics = json::array();
+  for (const Estimate& e : r.diagnostics) diagnostics.push_back(from_estimate(e));
   return {{"recipe", r.recipe},
           {"about", r.about},
           {"score", from_estimate(r.score)},
@@ -45,7 +47,7 @@ json from_ranked(const RankedRecipe& r) {
           {"control", r.control},
           {"failed", r.failed},
           {"curves", curves},
-          {"diagnostics", from_numbers(r.diagnostics)}};
+          {"diagnostics", diagnostics}};
 }
 
 RankedRecipe to_ranked(const json& j) {
@@ -60,7 +62,9 @@ RankedRecipe to_ranked(const json& j) {
   r.control = j.at("control");
   r.failed = j.at("failed");
   for (const auto& [name, values] : j.at("curves").items()) r.curves[name] = to_numbers(values);
-  r.diagnostics = to_numbers(j.at("diagnostics"));
+  // Of older results there are means alone.
+  for (const json& d : j.at("diagnostics"))
+    r.diagnostics.push_back(d.is_array() ? to_estimate(d) : Estimate{to_number(d), NAN, NAN});
   return r;
 }
 
@@ -84,7 +88,7 @@ std::map<std::string, std::string> to_facts(const SelectReport& r) {
   json ranking = json::array();
   for (const auto& entry : r.ranking) ranking.push_back(from_ranked(entry));
   json diagnostics = json::array();
-  for (const auto& d : r.diagnostics) diagnostics.push_back({d.name, d.about, d.unit, d.better});
+  for (const auto& d : r.diagnostics) diagnostics.push_back({d.name, d.about, d.unit, d.better, d.images});
   json agreement = json::array();
   for (const auto& row : r.agreement) agreement.push_back(from_numbers(row));
   json trusted = json::array();
@@ -148,7 +152,9 @@ SelectReport to_report(const std::map<std::string, std::string>& facts) {
   r.confirmed_images = root.at("confirmed_images");
   r.confirmed = to_estimate(root.at("confirmed"));
   r.confirmed_over_control = to_estimate(root.at("confirmed_over_control"));
-  for (const json& j : root.at("diagnostics")) r.diagnostics.push_back({j.at(0), j.at(1), j.at(2), j.at(3)});
+  for (const json& j : root.at("diagnostics"))
+    r.diagnostics.push_back(
+        {j.at(0), j.at(1), j.at(2), j.at(3), j.size() > 4 ? j.at(4).get<std::size_t>() : r.images});
   r.agreement_names = root.at("agreement_names").get<std::vector<std::string>>();
   for (const json& row : root.at("agreement")) r.agreement.push_back(to_numbers(row));
   for (const json& j : root.at("trusted"))

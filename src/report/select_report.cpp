@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "report/page.h"
+#include "select/statistics.h"
 
 namespace heatproof::report {
 
@@ -71,12 +72,11 @@ void add_ranking(Page& page, const SelectReport& r) {
   }
   page.section("Ranking");
   page.text(fmt::format(
-      "Objective: `{}` ({}). {} Bars show 95 % bootstrap intervals over images. Behind the best: mean "
-      "difference "
+      "Objective: `{}` ({}). {} Bars show {}. Behind the best: mean difference "
       "image by image (positive where worse) with its interval, and in standard deviations; it decides where "
       "single intervals overlap. p: chance of a shortfall this large if there were none (Holm-corrected); "
       "recipes with p above 0.05 cannot be told from the best.{}",
-      r.objective, r.objective_better, r.objective_about,
+      r.objective, r.objective_better, r.objective_about, intervals_over(r.images),
       std::ranges::any_of(r.ranking, &RankedRecipe::failed)
           ? " Failed: without a score on some image, see below."
           : ""));
@@ -172,18 +172,23 @@ void add_diagnostics(Page& page, const SelectReport& r) {
   if (r.diagnostics.empty()) return;
   page.section("Axioms and other properties");
   page.text(
-      "Means over images. They are no part of the ranking: `uniform` passes conservation and continuity and "
+      "Means over images, in brackets their 95 % intervals. They are no part of the ranking: `uniform` "
+      "passes conservation and continuity and "
       "says nothing.");
   std::vector<std::string> header{"recipe"};
   std::vector<bool> numeric{false};
   for (const Diagnostic& d : r.diagnostics) {
-    header.push_back(d.name.substr(0, d.name.find(':')));
+    header.push_back(fmt::format("{} ({}, {} images)", d.name.substr(0, d.name.find(':')),
+                                 d.better.substr(0, d.better.find(' ')), d.images));
     numeric.push_back(true);
   }
   std::vector<std::vector<std::string>> rows;
   for (const auto& e : r.ranking) {
     rows.push_back({code(e.recipe)});
-    for (double v : e.diagnostics) rows.back().push_back(number(v));
+    for (const Estimate& v : e.diagnostics)
+      rows.back().push_back(std::isfinite(v.low)
+                                ? fmt::format("{} [{}, {}]", number(v.mean), number(v.low), number(v.high))
+                                : number(v.mean));
   }
   page.table(header, rows, numeric);
   std::string list = "<details><summary>What they measure</summary><dl>";
@@ -192,9 +197,14 @@ void add_diagnostics(Page& page, const SelectReport& r) {
                         escape(d.better));
   page.html(list + "</dl></details>");
   if (r.agreement.size() < 2) return;
-  page.text(
-      "Do the measures agree on the order of the recipes? Kendall's τ, 1 for the same order, 0 for none, −1 "
-      "for the opposite:");
+  // Under no agreement, τ of n items has this standard deviation (Kendall 1938).
+  const auto n = static_cast<double>(r.ranking.size());
+  page.text(fmt::format(
+      "Do the measures agree on the order of the recipes? Kendall's τ of the mean scores of {} recipes, 1 "
+      "for the "
+      "same order, 0 for none, −1 for the opposite. Orders that had nothing to do with each other would give "
+      "values within ±{:.2f} in 95 % of all cases; the means themselves are uncertain, too:",
+      r.ranking.size(), 1.96 * std::sqrt(2 * (2 * n + 5) / (9 * n * (n - 1)))));
   std::vector<std::string> head{""};
   std::vector<bool> numbers{false};
   rows.clear();

@@ -22,11 +22,12 @@ struct RankedRecipe {
   Estimate shortfall{0, 0, 0};  // from the best, paired by image; positive where it is worse
   bool in_best_set = false, control = false, failed = false;
   std::map<std::string, std::vector<double>> curves;  // mean flipping curves: "morf", "lerf"
-  std::vector<double> diagnostics;                    // mean per diagnostic
+  std::vector<Estimate> diagnostics;                  // mean per diagnostic
 };
 
 struct Diagnostic {
   std::string name, about, unit, better;
+  std::size_t images = 0;  // that it was measured on
 };
 
 /// How far a metric can be trusted as a judge; NaN where it could not be measured.

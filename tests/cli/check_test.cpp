@@ -67,6 +67,16 @@ TEST(Check, DoesNotCompareTheControlWithItself) {
   EXPECT_EQ(j["axioms"][0]["mean"].get<double>(), 0);  // an order is as likely as its reverse
 }
 
+TEST(Evaluate, GivesIntervalsReasonsAndAQuietMean) {
+  const std::string start =
+      "evaluate " + shapes("shapes.onnx").string() + " " + shapes("images").string() + " ";
+  const std::string text = heatproof(start + "--recipe lrp_epsilon_plus --metric positivity").out;
+  EXPECT_NE(text.find(" ["), std::string::npos);
+  const Outcome quiet = heatproof(start + "--recipe lrp_epsilon_plus --metric positivity --quiet");
+  EXPECT_EQ(std::ranges::count(quiet.out, '\n'), 1);
+  EXPECT_GT(std::stod(quiet.out), 0);
+}
+
 TEST(Check, SaysThatSumsOfADerivativeAreNoRelevance) {
   const std::string text =
       heatproof("check " + shapes("shapes.onnx").string() + " " + shapes("images").string() +

@@ -32,14 +32,14 @@ SelectReport sample_report() {
       {.recipe = "random", .about = "c", .score = {0, NAN, NAN}, .p = 0.001, .control = true});
   for (auto& e : r.ranking) {
     e.curves = {{"morf", {3, 1, 0}}, {"lerf", {3, 2.9, 0}}};
-    e.diagnostics = {1, NAN};
+    e.diagnostics = {{1, 0.5, 1.5}, {NAN, NAN, NAN}};
   }
   r.beats_controls = true;
   r.over_control = {3, 2, 4};
   r.confirmed_images = 5;
   r.confirmed = {2.8, 2, 3};
   r.confirmed_over_control = {2.8, 1, 3};
-  r.diagnostics = {{"conservation", "x", "ratio", "1 is best"}, {"sparseness", "x", "gini", "higher"}};
+  r.diagnostics = {{"conservation", "x", "ratio", "1 is best", 4}, {"sparseness", "x", "gini", "higher", 4}};
   r.agreement_names = {"pixel_flipping", "conservation", "sparseness"};
   r.agreement = {{1, 0.2, NAN}, {0.2, 1, 0}, {NAN, 0, 1}};
   r.trusted = {{"pixel_flipping", 0.8, 0.9, 0.95}, {"sparseness", NAN, NAN, NAN}};

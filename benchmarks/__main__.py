@@ -107,6 +107,8 @@ def main():
     if arguments.page:
         results.write_page()
         return
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        os.environ.pop(name, None)  # both sides wait as they do by themselves
     WORK.mkdir(parents=True, exist_ok=True)
     rounds = 1 if arguments.smoke else 3 if arguments.quick else arguments.rounds
     plan = Plan(arguments.program, arguments.threads, rounds, arguments.quick, arguments.smoke)

@@ -13,7 +13,7 @@ constexpr std::size_t kLines = 12;
 constexpr std::int64_t kPoints = 256;  // of a line
 constexpr std::size_t kLag = 8;        // points between explanations that are compared
 constexpr std::int64_t kFine = 1024;   // points that regions are counted on, doubled where they are too few
-constexpr std::int64_t kFinest = 4096;
+constexpr std::int64_t kFinest = 2048;
 extern const std::vector<double> kDepths;
 extern const std::vector<std::string> kDepthRecipes;
 

@@ -181,13 +181,40 @@ TEST_F(Metrics, DoNotDependOnTheBatchSize) {
   }
 }
 
-TEST_F(Metrics, AFlatHeatmapIsOrderedAtRandom) {
+TEST_F(Metrics, AFlatHeatmapIsTheMeanOfRandomOrders) {
   Evaluation e = evaluation(Tensor::filled(arrays.at("input").shape(), 1));
-  const auto first = evaluate(parse_metric("pixel_flipping:patch=2,steps=6"), e);
-  e.seed = 1;
-  const auto second = evaluate(parse_metric("pixel_flipping:patch=2,steps=6"), e);
-  EXPECT_NE(first.values, second.values);
-  EXPECT_EQ(first.curves.size(), 2U);
+  // An order is as likely as its reverse.
+  EXPECT_EQ(evaluate(parse_metric("pixel_flipping:patch=2,steps=6"), e).values, std::vector<double>(5, 0));
+  for (const char* metric : {"pixel_flipping:patch=2,order=morf", "selectivity:patch_size=4",
+                             "pixel_flipping:patch=2,order=random", "region_perturbation:patch_size=4"}) {
+    const auto spread = [&](const std::string& orders) {
+      double least = 1e9;
+      double most = -1e9;
+      for (e.seed = 0; e.seed < 6; ++e.seed) {
+        const double v = evaluate(parse_metric(std::string(metric) + orders), e).values[0];
+        least = std::min(least, v), most = std::max(most, v);
+      }
+      return most - least;
+    };
+    const double one = spread(",orders=1");
+    EXPECT_GT(one, 0) << metric;
+    EXPECT_LT(spread(",orders=30"), 0.6 * one) << metric;
+  }
+}
+
+TEST_F(Metrics, OrdersOnlyMatterWhereThereIsNone) {
+  const Evaluation e = evaluation(own());
+  for (const char* metric : {"pixel_flipping:patch=2", "selectivity:patch_size=4"})
+    EXPECT_EQ(evaluate(parse_metric(metric), e).values,
+              evaluate(parse_metric(std::string(metric) + ",orders=1"), e).values);
+}
+
+TEST_F(Metrics, PatchesLargerThanTheInputAreRefused) {
+  const Evaluation e = evaluation(own());
+  for (const char* metric :
+       {"pixel_flipping:patch=1000", "insertion:patch=1000", "infidelity:patch_size=1000",
+        "region_perturbation:patch_size=1000", "selectivity:patch_size=1000"})
+    EXPECT_THROW(evaluate(parse_metric(metric), e), UsageError) << metric;
 }
 
 TEST_F(Metrics, ContinuityOfAConstantExplanationIsZero) {

@@ -192,7 +192,7 @@ report::CheckReport describe(const Session& session, const Subject& subject, con
              {"preprocessing", preprocessing_text(session, set)},
              {f.target == "auto" ? "predicted class, which is explained" : "explained class",
               targets_text(session, set, e.targets)},
-             {"intervals", intervals_over(r.images)},
+             {"intervals", report::intervals_over(r.images)},
              {"seed", std::to_string(global.seed)},
              {"command", global.command},
              {"heatproof", HEATPROOF_VERSION}};

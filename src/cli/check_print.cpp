@@ -67,8 +67,8 @@ void print_check_text(const Recipe& recipe, std::size_t samples, const std::vect
                 to_string(a.metric.better()) +
                     (a.rewrites() ? fmt::format("  ({} rewritten)", to_string(a.coverage)) : ""));
   for (const LeftOut& l : left_out) fmt::print("left out: {}: {}\n", l.metric, l.reason);
-  if (many && samples < kFewImages)
-    fmt::print("Intervals over {} samples are rough; give {} or more.\n", samples, kFewImages);
+  if (many && samples < report::kFewImages)
+    fmt::print("Intervals over {} samples are rough; give {} or more.\n", samples, report::kFewImages);
   print_ledger(recipe, ledger);
 }
 

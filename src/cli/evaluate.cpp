@@ -7,6 +7,7 @@
 #include "cli/common.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
+#include "report/page.h"
 #include "select/space.h"
 #include "select/statistics.h"
 #include "validate/metric.h"
@@ -79,8 +80,8 @@ void print_scores(const InputSet& set, const MetricSpec& metric, const Scores& s
   if (undefined > 0)
     fmt::print("{} of {} scores are undefined (nan), and so is the mean: {} {}\n", undefined,
                scores.values.size(), metric.metric->name, why_undefined(metric));
-  if (!std::isnan(mean.low) && scores.values.size() < kFewImages)
-    fmt::print("{}\n", intervals_over(scores.values.size()));
+  if (!std::isnan(mean.low) && scores.values.size() < report::kFewImages)
+    fmt::print("{}\n", report::intervals_over(scores.values.size()));
 }
 
 void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "engine/program.h"
+#include "report/page.h"
 #include "select/space.h"
 
 namespace heatproof::cli {
@@ -135,7 +136,7 @@ std::vector<std::pair<std::string, std::string>> facts_of(const Session& session
           {"images",
            fmt::format("{} to select on, {} held back to confirm", s.images.size(), s.held_back.size())},
           {"statistics", fmt::format("{}, 10,000 resamples; Holm correction; paired by image",
-                                     intervals_over(s.images.size()))},
+                                     report::intervals_over(s.images.size()))},
           {"heatproof", HEATPROOF_VERSION},
           {"oneDNN", dnnl_version_text()}};
 }

@@ -143,7 +143,7 @@ void add_table(report::Page& page, const std::vector<Measured>& rows, const Boot
       "largest change of relevance per change of the input, smaller is smoother. Relevance gain: area "
       "between "
       "the flipping curves, least and most relevant patches first; over uniform: difference image by image.",
-      intervals_over(kImages)));
+      report::intervals_over(kImages)));
   page.table({"recipe", "conservation", "negative share", "continuity", "relevance gain", "over uniform"},
              table, {false, true, true, true, true, true});
 }

@@ -111,7 +111,7 @@ Result run(const Options& options) {
                   "Σ|relevance|: 0 for an explanation that flows, at most 2 for maps of equal size (what was "
                   "there goes and as much comes elsewhere), 1.41 for independent noise of normal "
                   "distribution. Mean over {} steps; {}.",
-                  kSteps, intervals_over(static_cast<std::size_t>(s.set.size()))));
+                  kSteps, report::intervals_over(static_cast<std::size_t>(s.set.size()))));
   page.table({"method", "flicker", "95 % interval"}, rows, {false, true, true});
   page.text(fmt::format(
       "Image by image, gradient × input flickers more than deep Taylor by {}, the gradient by {} (means with "

@@ -162,7 +162,7 @@ Result run(const Options& options) {
                   "Areas are in units "
                   "of the logit. {}.",
                   s.set.size(), kHow.patch, kHow.patch, kSteps, kHow.imputer, kRandomOrders,
-                  intervals_over(static_cast<std::size_t>(s.set.size()))));
+                  report::intervals_over(static_cast<std::size_t>(s.set.size()))));
   add_chart(page, {removed, names, curves, "share of the image removed", "mean score of the target"});
   page.table({"order", "area under the curve", "95 % interval"}, rows, {false, true, true});
   add_pairs(page, pairs);

@@ -172,7 +172,7 @@ Result run(const Options& options) {
       "of the shortfall are paired by image, and a γ cannot be told from the best where its p-value "
       "(Holm-corrected) is above 5 %.",
       usual_patch(s.set.inputs.shape()), s.set.size(),
-      intervals_over(static_cast<std::size_t>(s.set.size()))));
+      report::intervals_over(static_cast<std::size_t>(s.set.size()))));
   page.table({"γ", "relevance gain", "behind the best", "", "gamma, mirrored"}, table,
              {true, true, true, false, true});
   const auto others_ranking = rank(mirrored.scores, options.seed);

@@ -6,8 +6,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "select/statistics.h"
-
 namespace heatproof::report {
 
 namespace {

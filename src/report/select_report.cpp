@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "report/page.h"
-#include "select/statistics.h"
 
 namespace heatproof::report {
 

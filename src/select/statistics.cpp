@@ -1,7 +1,5 @@
 #include "select/statistics.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -25,11 +23,6 @@ double standard_error(const std::vector<double>& values, double mean) {
 }
 
 }  // namespace
-
-std::string intervals_over(std::size_t images, const std::string& what) {
-  return fmt::format("95 % intervals over {} {} (the wider of bootstrap and Student's t{})", images, what,
-                     images < kFewImages ? "; rough, since they are few" : "");
-}
 
 // Abramowitz and Stegun, 26.7.3 and 26.7.4: the chance of |T| below t, a finite sum.
 double student_cdf(double t, std::size_t n) {

@@ -11,13 +11,6 @@ struct Interval {
   double mean, low, high;  // low and high are NaN with fewer than two values
 };
 
-/// Below this many images intervals are rough: they cover the mean less often than they say where scores are
-/// skewed.
-constexpr std::size_t kFewImages = 8;
-
-/// How intervals are made, for reports: "95 % intervals over 3 images (the wider of ...; rough, ...)".
-std::string intervals_over(std::size_t images, const std::string& what = "images");
-
 /// Student's t of n values: the chance of a value below t, and the value below which 97.5 % are.
 double student_cdf(double t, std::size_t n);
 double student_quantile(std::size_t n);

@@ -44,14 +44,14 @@ const std::vector<Template>& templates() {
        "While it brightens by 3 % a step."},
       {"input_invariance:measure=cosine,input_shift={shift}", kEverywhere, "Input invariance",
        "The shift is the range of the inputs."},
-      {"selectivity:patch_size={patch},perturb_baseline=mean", kEverywhere | kPatches, "Selectivity",
+      {"selectivity:patch_size={patch},perturb_baseline=mean,orders=10", kEverywhere | kPatches, "Selectivity",
        "Mean height of the score's curve while all patches take the image's mean colour, most relevant "
        "first: low where relevance finds what the decision hangs on."},
       {"pixel_flipping", kEverywhere | kPatches, "Selectivity",
        "Symmetric relevance gain: area under the curve with the least relevant patches removed first, minus "
        "with the most relevant first (blurred). "
        "0 is chance."},
-      {"pixel_flipping:order=morf", kEverywhere | kPatches, "Selectivity",
+      {"pixel_flipping:order=morf,orders=10", kEverywhere | kPatches, "Selectivity",
        "The second of these areas alone: most relevant first. Low where relevance is right."},
       {"pointing_game", kEverywhere | kMasks, "Localisation", "The most relevant pixel lies in the mask."},
       {"relevance_rank_accuracy", kEverywhere | kMasks, "Localisation",

@@ -122,6 +122,12 @@ struct ChosenConvolution {
   Layout source, target;
 };
 
+/// Whether the result becomes a part of a concatenation, whose other parts have oneDNN's usual layout.
+bool is_concatenated(const Lowering& l, NodeId result) {
+  const NodeId user = l.sole_user(result);
+  return user != kNone && l.node(user).op == &kConcat;
+}
+
 /// Weights and bias of a convolution, and what its descriptors are made of.
 struct Choices {
   const Lowering& l;
@@ -149,10 +155,11 @@ struct Choices {
 };
 
 /// Winograd's algorithm, for 3x3 windows without strides; nullopt where oneDNN has none, or where the
-/// transforms of few channels would cost more than they save.
+/// transforms of few channels, or reorders, would cost more than they save.
 std::optional<ChosenConvolution> winograd(const Choices& c) {
   constexpr std::int64_t kFewChannels = 64;
-  if (c.g.group != 1 || std::min(c.x[1], c.y[1]) < kFewChannels) return std::nullopt;
+  if (c.g.group != 1 || std::min(c.x[1], c.y[1]) < kFewChannels || is_concatenated(c.l, c.fusion.result))
+    return std::nullopt;
   constexpr auto kAlgorithm = dnnl::algorithm::convolution_winograd;
   const std::vector<std::int64_t> three(2, 3);
   const std::vector<std::int64_t> one(2, 1);

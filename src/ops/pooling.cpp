@@ -95,8 +95,8 @@ Planes planes_of(const Shape& shape, Layout layout) {
 }
 
 PlanePieces::PlanePieces(Planes p) : planes(p), per_plane(1), lanes(p.lanes) {
-  constexpr std::int64_t kLeast = 16;  // one cache line of channels
-  const std::int64_t wanted = (4 * threads() + p.planes - 1) / std::max<std::int64_t>(p.planes, 1);
+  constexpr std::int64_t kLeast = 32;  // two cache lines of channels
+  const std::int64_t wanted = (2 * threads() + p.planes - 1) / std::max<std::int64_t>(p.planes, 1);
   if (wanted <= 1 || p.lanes <= kLeast) return;
   lanes = std::max(kLeast, (p.lanes / wanted + kLeast - 1) / kLeast * kLeast);
   per_plane = (p.lanes + lanes - 1) / lanes;

@@ -261,7 +261,7 @@ std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64
 }
 
 Parameter orders_parameter() {
-  return {"orders", std::int64_t{10},
+  return {"orders", std::int64_t{1},
           "random orders that are averaged where the order is chance: order=random, and heatmaps that are "
           "equal everywhere",
           1, 1000};

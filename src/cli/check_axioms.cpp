@@ -44,7 +44,8 @@ const std::vector<Template>& templates() {
        "While it brightens by 3 % a step."},
       {"input_invariance:measure=cosine,input_shift={shift}", kEverywhere, "Input invariance",
        "The shift is the range of the inputs."},
-      {"selectivity:patch_size={patch},perturb_baseline=mean,orders=10", kEverywhere | kPatches, "Selectivity",
+      {"selectivity:patch_size={patch},perturb_baseline=mean,orders=10", kEverywhere | kPatches,
+       "Selectivity",
        "Mean height of the score's curve while all patches take the image's mean colour, most relevant "
        "first: low where relevance finds what the decision hangs on."},
       {"pixel_flipping", kEverywhere | kPatches, "Selectivity",

@@ -180,7 +180,6 @@ FlippingPath flipping_path(const Evaluation& e, const Flipping& how) {
 
 Scores flip(const Evaluation& e, const Flipping& how) {
   Scores result = flip_once(e, how);
-  if (how.orders < 2) return result;
   const std::vector<std::int64_t> chance = unordered(e, how);
   if (how.order != "symmetric") {
     average_orders(

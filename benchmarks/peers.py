@@ -252,10 +252,11 @@ class ZennitAndQuantus:
 class Captum:
     """Methods that are many forward passes."""
 
-    def __init__(self, threads, network, batch=1, size=224):
+    def __init__(self, threads, network, batch=1, size=224, double=False):
         import torch
-        self.net = torch_network(threads, network)
-        self.x = torch.from_numpy(np.random.default_rng(0).normal(size=(batch, 3, size, size)).astype(np.float32))
+        dtype = torch.float64 if double else torch.float32
+        self.net = torch_network(threads, network).to(dtype)
+        self.x = torch.from_numpy(np.random.default_rng(0).normal(size=(batch, 3, size, size)).astype(np.float32)).to(dtype)
         self.target = torch.arange(batch) % 10
 
     def integrated_gradients(self, steps):

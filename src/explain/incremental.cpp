@@ -85,7 +85,7 @@ IncrementalProgram::IncrementalProgram(const Network& network, WindowPlan plan, 
   // Persistent updates write the states, so that their layouts count; transient ones only read them.
   const bool keeps = size.mode == Updates::persistent;
   // Whole images are loaded too seldom for transformed weights.
-  const auto how = [](bool update) { return update ? Convolutions::fastest : Convolutions::direct; };
+  const auto how = [&](bool update) { return update ? size.convolutions : Convolutions::direct; };
   const Program leading = compile(keeps ? changed.graph : first, how(keeps));
   const Program following = compile(keeps ? first : changed.graph, leading.states(), how(!keeps));
   states_ = std::make_shared<States>(leading.states());
@@ -96,7 +96,7 @@ IncrementalProgram::IncrementalProgram(const Network& network, WindowPlan plan, 
   Graph many = scores_graph(network, finish_rows_);
   if (!same_structure(many, rows)) finish_rows_ = size.rows;
   const Program rest =
-      compile(finish_graph(finish_rows_ == size.rows ? rows : many, plan_), Convolutions::fastest);
+      compile(finish_graph(finish_rows_ == size.rows ? rows : many, plan_), size.convolutions);
   for (const Port& port : rest.inputs()) boundary_.push_back(Tensor::zeros(port.type.dtype, port.type.shape));
   finish_ = std::make_unique<Workspace>(rest);
 }

@@ -19,6 +19,7 @@ struct IncrementalSize {
   Updates mode = Updates::persistent;
   std::int64_t rows = 1;
   std::int64_t slots = 1;
+  Convolutions convolutions = Convolutions::direct;
   bool operator==(const IncrementalSize&) const = default;
 };
 

@@ -136,12 +136,15 @@ std::optional<IncrementalSize> fit(const Network& network, const WindowPlan& pla
 }  // namespace
 
 std::shared_ptr<IncrementalProgram> Network::incremental(
-    const std::vector<std::int64_t>& patch, std::int64_t wanted, bool persistent,
+    const std::vector<std::int64_t>& patch, std::int64_t wanted, std::int64_t updates, bool persistent,
     const std::function<bool(double)>& worthwhile) const {
   const auto plan = plan_windows(scores_graph(*this, 1), patch);
   if (!plan || !worthwhile(plan->update / plan->whole)) return nullptr;
-  const auto size = fit(*this, *plan, wanted, persistent ? Updates::persistent : Updates::transient);
+  auto size = fit(*this, *plan, wanted, persistent ? Updates::persistent : Updates::transient);
   if (!size) return nullptr;
+  // Transformed weights are packed for so long that it must pay.
+  constexpr std::int64_t kManyUpdates = 512;
+  if (updates >= kManyUpdates) size->convolutions = Convolutions::fastest;
   auto known = std::ranges::find_if(incremental_, [&](const auto& p) { return p->size() == *size; });
   if (known == incremental_.end()) {
     const auto rows = plan_windows(scores_graph(*this, size->rows), patch);
@@ -157,10 +160,11 @@ std::shared_ptr<IncrementalProgram> Network::incremental(
 
 void Network::walk(const Walks& walks, ScoreKind kind) const {
   if (walks.count < 1 || walks.steps < 1) return;
-  const auto program = incremental(walks.patch, walks.count, true, [&](double share) {
-    const auto steps = static_cast<double>(walks.steps);
-    return 1 + steps * share * typical_changes(input_shape_, walks) < steps;
-  });
+  const auto program =
+      incremental(walks.patch, walks.count, walks.count * walks.steps, true, [&](double share) {
+        const auto steps = static_cast<double>(walks.steps);
+        return 1 + steps * share * typical_changes(input_shape_, walks) < steps;
+      });
   if (program == nullptr) {
     stream(
         walks.count * walks.steps, kind,
@@ -185,7 +189,7 @@ void Network::walk(const Walks& walks, ScoreKind kind) const {
 
 void Network::edit_windows(const WindowEdits& edits, ScoreKind kind) const {
   if (edits.count < 1) return;
-  const auto program = incremental(edits.patch, edits.count, false, [&](double share) {
+  const auto program = incremental(edits.patch, edits.count, edits.count, false, [&](double share) {
     // Bases are computed once; how many there are is not known, but some edits share each.
     return 1 + static_cast<double>(edits.count) * share < static_cast<double>(edits.count);
   });

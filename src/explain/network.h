@@ -97,10 +97,10 @@ class Network {
 
  private:
   Workspace& workspace(std::int64_t batch, ScoreKind kind, Convolutions convolutions) const;
-  /// A program for windows of this size, for as many as `wanted` rows; nullptr where nothing is gained.
-  /// `worthwhile` is asked with the share of the work that an update takes.
+  /// A program for windows of this size, for as many as `wanted` rows and so many updates; nullptr where
+  /// nothing is gained. `worthwhile` is asked with the share of the work that an update takes.
   std::shared_ptr<IncrementalProgram> incremental(const std::vector<std::int64_t>& patch, std::int64_t wanted,
-                                                  bool persistent,
+                                                  std::int64_t updates, bool persistent,
                                                   const std::function<bool(double)>& worthwhile) const;
 
   std::function<Graph(std::int64_t)> specialize_;

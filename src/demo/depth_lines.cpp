@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "validate/features.h"
+#include "validate/similarity.h"
 
 namespace heatproof::demo {
 
@@ -54,15 +55,9 @@ double correlation(const Tensor& relevance) {
   for (std::int64_t i = 0; i + static_cast<std::int64_t>(kLag) < kPoints; ++i) {
     const auto now = row_of(relevance, i);
     const auto later = row_of(relevance, i + static_cast<std::int64_t>(kLag));
-    double ab = 0;
-    double aa = 0;
-    double bb = 0;
-    for (std::size_t k = 0; k < now.size(); ++k) {
-      const double a = now[k];
-      const double b = later[k];
-      ab += a * b, aa += a * a, bb += b * b;
-    }
-    sum += ab / std::sqrt(std::max(1e-300, aa * bb)) / static_cast<double>(kPoints - kLag);
+    sum +=
+        cosine(std::vector<double>(now.begin(), now.end()), std::vector<double>(later.begin(), later.end())) /
+        static_cast<double>(kPoints - kLag);
   }
   return sum;
 }

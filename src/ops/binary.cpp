@@ -5,6 +5,7 @@
 #include "ops/arithmetic.h"
 #include "ops/bias.h"
 #include "ops/elementwise.h"
+#include "ops/selection.h"
 
 namespace heatproof {
 
@@ -121,7 +122,7 @@ Value simplify_mul(Builder& g, const NodeView& v) {
   }
   if (b == 1.0F) return shaped(g, v, 0);
   if (a == 1.0F) return shaped(g, v, 1);
-  return {};
+  return factor_before_spreading(g, v);
 }
 
 Value simplify_div(Builder& g, const NodeView& v) {
@@ -131,7 +132,7 @@ Value simplify_div(Builder& g, const NodeView& v) {
   if (a && b) return g.fill(v.node.type.shape, *a / *b);
   if (a == 0.0F) return g.fill(v.node.type.shape, 0);
   if (b == 1.0F) return shaped(g, v, 0);
-  return {};
+  return factor_before_spreading(g, v);
 }
 
 Sign sign_add(const NodeView& v) {

@@ -17,6 +17,14 @@ constexpr std::int64_t kMostChannels = 4;
 
 using Vector [[gnu::vector_size(kLanes * sizeof(float))]] = float;
 
+/// Keeps a value that several multiplications read in a register of AVX-512: compilers would rather load it
+/// for each, and a cycle has two loads for two multiplications.
+[[gnu::always_inline]] inline void keep([[maybe_unused]] Vector& value) {
+#if defined(__x86_64__)
+  asm("" : "+v"(value));
+#endif
+}
+
 /// Geometry of y[c, Y, X] = Σ_{k, ky, kx} w[k, c, ky, kx] · s[k, (Y + top − ky) / stride, (X + left − kx) /
 /// stride].
 struct Geometry {
@@ -58,14 +66,39 @@ void pack_weights(const float* w, float* packed, const Geometry& n, std::int64_t
   }
 }
 
-[[gnu::always_inline]] inline float sum(const Vector& v) {
-  std::array<float, kLanes> lanes;
-  std::memcpy(lanes.data(), &v, sizeof(v));
-  for (std::int64_t half = kLanes / 2; half > 0; half /= 2) {
-    for (std::int64_t i = 0; i < half; ++i)
-      lanes[static_cast<std::size_t>(i)] += lanes[static_cast<std::size_t>(i + half)];
+/// Lanes of two vectors, of which runs of `Half` are added to their neighbours: half as many lanes of each.
+template <int Half>
+[[gnu::always_inline]] inline void halve(Vector& a, const Vector& b) {
+  if constexpr (Half == 8)
+    a = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+        __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  else if constexpr (Half == 4)
+    a = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+        __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  else if constexpr (Half == 2)
+    a = __builtin_shufflevector(a, b, 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29) +
+        __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31);
+  else
+    a = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +
+        __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+
+/// sums[i] = the sum over the lanes of v[i].
+template <std::int64_t N>
+[[gnu::always_inline]] inline void lane_sums(const Vector* v, float* sums) {
+  for (std::int64_t first = 0; first < N; first += kLanes) {
+    Vector t[kLanes];
+#pragma GCC unroll 16
+    for (std::int64_t i = 0; i < kLanes; ++i) t[i] = first + i < N ? v[first + i] : Vector{};
+#pragma GCC unroll 8
+    for (std::int64_t i = 0; i < 16; i += 2) halve<8>(t[i], t[i + 1]);
+#pragma GCC unroll 4
+    for (std::int64_t i = 0; i < 16; i += 4) halve<4>(t[i], t[i + 2]);
+    halve<2>(t[0], t[4]);
+    halve<2>(t[8], t[12]);
+    halve<1>(t[0], t[8]);
+    std::memcpy(sums + first, &t[0], sizeof(t[0]));
   }
-  return lanes[0];
 }
 
 /// Pixels x0, x0 + stride, ... (P of them, C channels) of row Y. `first`: the column of s that tap kx = phase
@@ -74,7 +107,8 @@ template <std::int64_t C, std::int64_t P>
 [[gnu::always_inline]] inline void pixels(const float* s, const float* w, float* y, const Geometry& n,
                                           std::int64_t Y, std::int64_t x0, std::int64_t phase,
                                           std::int64_t first, std::int64_t count, bool inside) {
-  Vector total[P][C] = {};
+  constexpr std::int64_t kSums = P * C;
+  Vector total[kSums] = {};
   for (std::int64_t ky = (Y + n.top) % n.stride_y; ky < n.kernel_y; ky += n.stride_y) {
     const std::int64_t row = (Y + n.top - ky) / n.stride_y;
     if (Y + n.top < ky || row >= n.rows) continue;
@@ -90,18 +124,18 @@ template <std::int64_t C, std::int64_t P>
           if (!inside && (p >= count || col + p < 0 || col + p >= n.cols)) continue;
           Vector value;
           std::memcpy(&value, from + b * n.block_step + p * n.pixel_step, sizeof(value));
+          if constexpr (kSums > kLanes / 2) keep(value);
 #pragma GCC unroll 4
-          for (std::int64_t c = 0; c < C; ++c) total[p][c] += value * tap[c];
+          for (std::int64_t c = 0; c < C; ++c) total[p * C + c] += value * tap[c];
         }
       }
     }
   }
-#pragma GCC unroll 24
-  for (std::int64_t p = 0; p < P; ++p) {
-    if (!inside && p >= count) break;
-#pragma GCC unroll 4
-    for (std::int64_t c = 0; c < C; ++c)
-      y[(c * n.height + Y) * n.width + x0 + p * n.stride_x] = sum(total[p][c]);
+  std::array<float, (kSums + kLanes - 1) / kLanes * kLanes> sums;
+  lane_sums<kSums>(total, sums.data());
+  for (std::int64_t c = 0; c < C; ++c) {
+    float* to = y + (c * n.height + Y) * n.width + x0;
+    for (std::int64_t p = 0; p < count; ++p) to[p * n.stride_x] = sums[static_cast<std::size_t>(p * C + c)];
   }
 }
 

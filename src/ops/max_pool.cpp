@@ -110,48 +110,108 @@ void forward(const float* x, float* y, const PoolGeometry& g, std::int64_t strid
   });
 }
 
-/// The maxima, then each one's share of the gradient: the first position that holds the maximum takes it all.
-HEATPROOF_SIMD void scatter_chunk(const float* x, const float* gradient, float* result, const PoolGeometry& g,
-                                  std::int64_t stride) {
-  for_outputs(
-      g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) __attribute__((always_inline)) {
-        Lanes best;
-        window_maximum(x, best, g, at, stride);
-        Lanes share;  // what is still to be given away
-        load(share, gradient + pixel * stride);
-        for_window(
-            g, at, [&](std::int64_t p) __attribute__((always_inline)) {
-              Lanes values;
-              Lanes sum;
-              load(values, x + p * stride);
-              load(sum, result + p * stride);
-              const auto here = values == best;
-              sum += here ? share : Lanes{};
-              share = here ? Lanes{} : share;
-              store(result + p * stride, sum);
-            });
-      });
-}
+/// A position of a window: where, from the window's first, and whether its gradient is asked for.
+struct Tap {
+  std::int64_t pixel;
+  bool wanted;
+};
 
-/// The same for one channel.
-void scatter_one(const float* x, const float* gradient, float* result, const PoolGeometry& g,
-                 std::int64_t stride) {
-  for_outputs(g, [&](const std::array<std::int64_t, 3>& at, std::int64_t pixel) {
-    float best = kLowest;
-    std::int64_t where = -1;
-    for_window(g, at, [&](std::int64_t p) {
-      if (x[p * stride] > best || where < 0) best = x[p * stride], where = p;
-    });
-    if (where >= 0) result[where * stride] += gradient[pixel * stride];
-  });
-}
-
-void backward(const float* x, const float* gradient, float* result, const PoolGeometry& g,
-              std::int64_t stride, std::int64_t lanes) {
-  for (std::int64_t p = 0; p < g.pixels_in(); ++p) std::fill_n(result + p * stride, lanes, 0.0F);
+/// Gives the gradient of one window to the first position that holds the maximum.
+HEATPROOF_SIMD void give(const float* x, const float* gradient, float* result, const Tap* window,
+                         std::int64_t n, std::int64_t lanes) {
   std::int64_t c = 0;
-  for (; c + kChunk <= lanes; c += kChunk) scatter_chunk(x + c, gradient + c, result + c, g, stride);
-  for (; c < lanes; ++c) scatter_one(x + c, gradient + c, result + c, g, stride);
+  for (; c + kChunk <= lanes; c += kChunk) {
+    Lanes best = Lanes{} + kLowest;
+    Lanes values;
+    for (std::int64_t t = 0; t < n; ++t) {
+      load(values, x + window[t].pixel * lanes + c);
+      best = values > best ? values : best;
+    }
+    Lanes share;  // what is still to be given away
+    load(share, gradient + c);
+    for (std::int64_t t = 0; t < n; ++t) {
+      load(values, x + window[t].pixel * lanes + c);
+      const auto here = values == best;
+      if (window[t].wanted) {
+        Lanes sum;
+        load(sum, result + window[t].pixel * lanes + c);
+        sum += here ? share : Lanes{};
+        store(result + window[t].pixel * lanes + c, sum);
+      }
+      share = here ? Lanes{} : share;
+    }
+  }
+  for (; c < lanes; ++c) {
+    std::int64_t where = 0;
+    for (std::int64_t t = 1; t < n; ++t) {
+      if (x[window[t].pixel * lanes + c] > x[window[where].pixel * lanes + c]) where = t;
+    }
+    if (window[where].wanted) result[window[where].pixel * lanes + c] += gradient[c];
+  }
+}
+
+/// The gradient of input rows [first, last) of one plane.
+class Band {
+ public:
+  Band(const PoolGeometry& g, std::int64_t lanes, std::int64_t first, std::int64_t last)
+      : g_(g), lanes_(lanes), first_(first), last_(last) {}
+
+  void run(const float* x, const float* gradient, float* result) {
+    const std::int64_t row = g_.input[2] * lanes_;
+    for (std::int64_t z = 0; z < g_.input[0]; ++z)
+      std::fill_n(result + (z * g_.input[1] + first_) * row, (last_ - first_) * row, 0.0F);
+    const std::int64_t extent = (g_.kernel[1] - 1) * g_.dilation[1] + 1;
+    const std::int64_t above = first_ + g_.begin[1] - extent;  // the last window that begins here ends above
+    const std::int64_t begin = above < 0 ? 0 : above / g_.stride[1] + 1;
+    const std::int64_t end = std::min(g_.output[1], (last_ - 1 + g_.begin[1]) / g_.stride[1] + 1);
+    for (std::int64_t d = 0; d < g_.output[0]; ++d) {
+      for (std::int64_t h = begin; h < end; ++h) {
+        const std::int64_t pixel = (d * g_.output[1] + h) * g_.output[2];
+        give_row(x, gradient + pixel * lanes_, result, d, h);
+      }
+    }
+  }
+
+ private:
+  void give_row(const float* x, const float* gradient, float* result, std::int64_t d, std::int64_t h) {
+    const Taps zs = taps(g_, 0, d);
+    const Taps ys = taps(g_, 1, h);
+    Taps known{0, -1, -1};
+    for (std::int64_t w = 0; w < g_.output[2]; ++w) {
+      const Taps xs = taps(g_, 2, w);
+      if (xs.first != known.first || xs.last != known.last) lay_out(zs, ys, xs);
+      known = xs;
+      const std::int64_t shift = (xs.origin + xs.first * g_.dilation[2]) * lanes_;
+      if (!window_.empty())
+        give(x + shift, gradient + w * lanes_, result + shift, window_.data(),
+             static_cast<std::int64_t>(window_.size()), lanes_);
+    }
+  }
+
+  /// The positions of a window, counted from its first column.
+  void lay_out(const Taps& zs, const Taps& ys, const Taps& xs) {
+    window_.clear();
+    for (std::int64_t i = zs.first; i < zs.last; ++i) {
+      for (std::int64_t j = ys.first; j < ys.last; ++j) {
+        const std::int64_t y = ys.origin + j * g_.dilation[1];
+        const std::int64_t row = ((zs.origin + i * g_.dilation[0]) * g_.input[1] + y) * g_.input[2];
+        for (std::int64_t k = xs.first; k < xs.last; ++k)
+          window_.push_back({row + (k - xs.first) * g_.dilation[2], y >= first_ && y < last_});
+      }
+    }
+  }
+
+  const PoolGeometry& g_;
+  std::int64_t lanes_, first_, last_;
+  std::vector<Tap> window_;
+};
+
+/// Rows of a band: what a core's caches hold of values and gradients.
+std::int64_t rows_of_bands(const PoolGeometry& g, std::int64_t lanes) {
+  constexpr std::int64_t kFloats = 32768;
+  const std::int64_t row = std::max<std::int64_t>(g.input[0] * g.input[2] * lanes, 1);
+  const std::int64_t rows = std::max(kFloats / row, 2 * g.kernel[1]);
+  return std::min((rows + g.stride[1] - 1) / g.stride[1] * g.stride[1], g.input[1]);
 }
 
 void lower_gradient(Lowering& l, NodeId id) {
@@ -160,6 +220,8 @@ void lower_gradient(Lowering& l, NodeId id) {
   const Operand gradient = l.operand(l.input(id, 1), x.layout);
   const Operand y = l.result(id, x.layout);
   const Planes p = planes_of(x.shape, x.layout);
+  const std::int64_t rows = rows_of_bands(g, p.lanes);
+  const std::int64_t bands = (g.input[1] + rows - 1) / rows;
   l.emit({.name = "MaxPoolGradient",
           .reads = {x.buffer, gradient.buffer},
           .writes = {y.buffer},
@@ -170,13 +232,12 @@ void lower_gradient(Lowering& l, NodeId id) {
             const std::int64_t in = g.pixels_in() * p.lanes;
             const std::int64_t out = g.pixels_out() * p.lanes;
             return [=] {
-              const PlanePieces pieces(p);
-              parallel_for(pieces.count(), 1, [&](std::int64_t begin, std::int64_t end) {
+              parallel_for(p.planes * bands, 1, [&](std::int64_t begin, std::int64_t end) {
                 for (std::int64_t i = begin; i < end; ++i) {
-                  pieces.visit(i, [&](std::int64_t plane, std::int64_t first, std::int64_t lanes) {
-                    backward(values + plane * in + first, from + plane * out + first,
-                             target + plane * in + first, g, p.lanes, lanes);
-                  });
+                  const std::int64_t plane = i / bands;
+                  const std::int64_t first = i % bands * rows;
+                  Band(g, p.lanes, first, std::min(first + rows, g.input[1]))
+                      .run(values + plane * in, from + plane * out, target + plane * in);
                 }
               });
             };

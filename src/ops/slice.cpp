@@ -51,17 +51,30 @@ std::optional<Windowed> windowed_slice(const NodeView& v) {
   return w;
 }
 
-/// Copies between the whole (strides of `whole`) and the part.
-StridedCopy copy_of(const Shape& whole, const Shape& part, const Range& r, bool to_part) {
-  StridedCopy copy;
-  copy.lengths.assign(part.begin(), part.end());
-  auto& outer = to_part ? copy.from_strides : copy.to_strides;
+/// The layout of a value, if its slice (or the value that it is a slice of) can have the same: blocks of
+/// channels stay whole.
+Layout kept_layout(Layout layout, const Shape& whole, const Shape& part, const Range& r) {
+  if (layout.block == 1) return layout;
+  const bool all = part[1] == whole[1];
+  const bool blocks = r.steps[1] == 1 && r.starts[1] % layout.block == 0 && part[1] % layout.block == 0;
+  return all || blocks ? layout : Layout{};
+}
+
+/// Copies between the whole and the part, which have the same layout.
+StridedCopy copy_of(const Shape& whole, const Shape& part, const Range& r, bool to_part, Layout layout = {}) {
+  const Physical outer = physical(whole, layout);
+  const Physical inner = physical(part, layout);
+  const auto strides = Shape(std::span<const std::int64_t>(outer.lengths)).strides();
+  StridedCopy copy{.lengths = inner.lengths};
+  auto& wide = to_part ? copy.from_strides : copy.to_strides;
   auto& offset = to_part ? copy.from_offset : copy.to_offset;
-  (to_part ? copy.to_strides : copy.from_strides) = part.strides();
-  const auto strides = whole.strides();
-  for (std::size_t i = 0; i < whole.size(); ++i) {
-    outer.push_back(strides[i] * r.steps[i]);
-    offset += strides[i] * r.starts[i];
+  (to_part ? copy.to_strides : copy.from_strides) =
+      Shape(std::span<const std::int64_t>(inner.lengths)).strides();
+  for (std::size_t i = 0; i < outer.lengths.size(); ++i) {
+    const auto axis = static_cast<std::size_t>(outer.axis[i]);
+    wide.push_back(strides[i] * r.steps[axis]);
+    const bool lane = layout.block > 1 && i + 1 == outer.lengths.size();  // blocks are whole
+    if (!lane) offset += strides[i] * r.starts[axis] / outer.step[i];
   }
   return copy;
 }
@@ -95,9 +108,11 @@ const Operator kSlice = {
     .windowed = windowed_slice,
     .lower =
         [](Lowering& l, NodeId id) {
-          const Operand x = l.plain(l.input(id, 0));
-          const Operand y = l.result(id, Layout{});
-          StridedCopy copy = copy_of(x.shape, y.shape, range_of(l.node(id).attributes), true);
+          const Range r = range_of(l.node(id).attributes);
+          const Operand have = l.operand(l.input(id, 0));
+          const Operand x = l.operand(l.input(id, 0), kept_layout(have.layout, have.shape, l.shape(id), r));
+          const Operand y = l.result(id, x.layout);
+          StridedCopy copy = copy_of(x.shape, y.shape, r, true, x.layout);
           copy.size = element_size(l.node(id));
           emit_copy(l, "Slice", x.buffer, y.buffer, copy);
         },
@@ -126,11 +141,12 @@ const Operator kUnslice = {
     .sign = keep_sign,
     .lower =
         [](Lowering& l, NodeId id) {
-          const Operand x = l.plain(l.input(id, 0));
-          const Operand y = l.result(id, Layout{});
-          StridedCopy copy = copy_of(y.shape, x.shape, range_of(l.node(id).attributes), false);
-          emit_copy(l, "Unslice", x.buffer, y.buffer, copy, true,
-                    static_cast<std::size_t>(y.shape.elements()) * 4);
+          const Range r = range_of(l.node(id).attributes);
+          const Operand have = l.operand(l.input(id, 0));
+          const Operand x = l.operand(l.input(id, 0), kept_layout(have.layout, l.shape(id), have.shape, r));
+          const Operand y = l.result(id, x.layout);
+          emit_copy(l, "Unslice", x.buffer, y.buffer, copy_of(y.shape, x.shape, r, false, x.layout), true,
+                    static_cast<std::size_t>(stored_elements(y.shape, y.layout)) * sizeof(float));
         },
 };
 

@@ -94,6 +94,35 @@ TEST(Concat, KeepsChannelsTogetherInTheLayoutOfConvolutions) {
   }
 }
 
+TEST(Slice, OfTheLayoutOfConvolutionsIsThatOfThePlainOne) {
+  const Tensor x = random_tensor({3, 16, 6, 7}, 1);
+  const Tensor w = random_tensor({48, 16, 1, 1}, 2);
+  const Build convolved = [&](Builder& g, const auto& in) {
+    return g.add(kConv, {in[0], g.constant(w)}, {{"kernel_shape", Ints{1, 1}}});
+  };
+  const Tensor plain = run_graph(convolved, {x});
+  struct Case {
+    Ints starts, ends, steps;
+  };
+  for (const auto& [starts, ends, steps] :
+       {Case{{0, 16, 0, 0}, {3, 32, 6, 7}, {1, 1, 1, 1}}, Case{{0, 5, 0, 0}, {3, 40, 6, 7}, {1, 1, 1, 1}},
+        Case{{1, 0, 2, 1}, {3, 48, 6, 7}, {1, 1, 2, 3}}, Case{{0, 32, 1, 0}, {2, 48, 5, 7}, {1, 1, 1, 2}},
+        Case{{0, 1, 0, 0}, {3, 48, 6, 7}, {2, 3, 1, 1}}}) {
+    const auto slice = [&](Builder& g, Value v) {
+      return g.add(kSlice, {v}, {{"starts", starts}, {"ends", ends}, {"steps", steps}});
+    };
+    expect_close(run_graph([&](Builder& g, const auto& in) { return slice(g, convolved(g, in)); }, {x}),
+                 run_graph([&](Builder& g, const auto& in) { return slice(g, in[0]); }, {plain}), 1e-6);
+    check_adjoint(
+        [&](Builder& g, const auto& in) {
+          const Value part = slice(g, convolved(g, in));
+          const Tensor back = random_tensor({16, part.shape()[1], 1, 1}, 3);
+          return g.add(kConv, {part, g.constant(back)}, {{"kernel_shape", Ints{1, 1}}});
+        },
+        {x.shape()});
+  }
+}
+
 TEST(Concat, OfConstantsAndInputs) {
   const Tensor a = random_tensor({2, 40, 3}, 1);
   const Tensor b = random_tensor({2, 50, 3}, 2);

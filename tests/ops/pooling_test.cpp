@@ -21,12 +21,11 @@ struct Case {
   Shape x;
   std::int64_t kernel, stride, pad;
 };
-// Channels that fill registers, that do not, and single ones; planes for one thread and for several.
-const std::vector<Case> kCases = {{{1, 16, 9, 9}, 3, 2, 1},
-                                  {{2, 5, 8, 8}, 2, 2, 0},
-                                  {{1, 1, 12, 12}, 3, 1, 1},
-                                  {{1, 40, 7, 7}, 3, 2, 0},
-                                  {{3, 64, 6, 6}, 5, 1, 2}};
+// Channels that fill registers, that do not, and single ones; planes for one thread and for several, and so
+// large that their rows are shared out.
+const std::vector<Case> kCases = {
+    {{1, 16, 9, 9}, 3, 2, 1}, {{2, 5, 8, 8}, 2, 2, 0},    {{1, 1, 12, 12}, 3, 1, 1}, {{1, 40, 7, 7}, 3, 2, 0},
+    {{3, 64, 6, 6}, 5, 1, 2}, {{1, 72, 41, 41}, 3, 2, 1}, {{1, 64, 50, 50}, 2, 2, 0}};
 
 Attributes attributes_of(const Case& c) {
   return {{"kernel_shape", Ints{c.kernel, c.kernel}},
@@ -34,12 +33,19 @@ Attributes attributes_of(const Case& c) {
           {"pads", Ints{c.pad, c.pad, c.pad, c.pad}}};
 }
 
+/// Weights of a pointwise convolution that does nothing.
+Tensor identity(std::int64_t channels, std::size_t spatial) {
+  Shape shape(spatial + 2, 1);
+  shape[0] = shape[1] = channels;
+  Tensor weights = Tensor::zeros(DType::f32, shape);
+  for (std::int64_t i = 0; i < channels; ++i)
+    weights.data<float>()[static_cast<std::size_t>(i * channels + i)] = 1;
+  return weights;
+}
+
 /// A convolution before brings the input into the layout that convolutions like.
 Value in_conv_layout(Builder& g, Value x) {
-  const std::int64_t c = x.shape()[1];
-  Tensor identity = Tensor::zeros(DType::f32, {c, c, 1, 1});
-  for (std::int64_t i = 0; i < c; ++i) identity.data<float>()[static_cast<std::size_t>(i * c + i)] = 1;
-  return g.add(kConv, {x, g.constant(identity)}, {{"kernel_shape", Ints{1, 1}}});
+  return g.add(kConv, {x, g.constant(identity(x.shape()[1], 2))}, {{"kernel_shape", Ints{1, 1}}});
 }
 
 /// Each window's maximum and where it is first, or its mean.
@@ -108,6 +114,32 @@ TEST(MaxPool, GradientGoesToTheFirstMaximum) {
         expected.data<float>()[best] += 1;
       });
       expect_close(gradient, expected, 1e-6);
+    }
+  }
+}
+
+TEST(MaxPool, DerivativeInOneAndThreeDimensionsWithDilation) {
+  for (const Shape& shape : {Shape{2, 18, 11}, Shape{2, 18, 6, 7, 8}}) {
+    const std::size_t n = shape.size() - 2;
+    const Attributes window{{"kernel_shape", Ints(n, 2)},
+                            {"strides", Ints(n, 2)},
+                            {"dilations", Ints(n, 3)},
+                            {"pads", Ints(2 * n, 1)}};
+    // Steps of 1 between values, so that differences of the test change no maximum.
+    Tensor x = Tensor::empty(DType::f32, shape);
+    for (std::int64_t i = 0; i < shape.elements(); ++i)
+      x.data<float>()[static_cast<std::size_t>(i)] = static_cast<float>(i * 7919 % shape.elements()) / 64;
+    for (const bool conv : {false, true}) {
+      if (conv && n != 3) continue;
+      check_derivative(
+          [&](Builder& g, const auto& in) {
+            return g.add(
+                kMaxPool,
+                {conv ? g.add(kConv, {in[0], g.constant(identity(18, n))}, {{"kernel_shape", Ints(n, 1)}})
+                      : in[0]},
+                window);
+          },
+          {x});
     }
   }
 }

@@ -12,6 +12,7 @@
 #include "graph/operator.h"
 #include "graph/rewrite.h"
 #include "heatproof/error.h"
+#include "ops/convolution.h"
 
 namespace heatproof::cli {
 
@@ -61,6 +62,8 @@ Tensor raw_output(const Session& session, const Tensor& inputs) {
   const Network& network = session.network();
   const std::int64_t n = inputs.shape()[0];
   const std::int64_t size = std::min(network.batch(), n);
+  const bool many = static_cast<double>(n) >= convolution::runs_for_transforms(network.graph(1));
+  const auto how = many ? Convolutions::fastest : Convolutions::direct;
   std::vector<Tensor> parts;
   std::map<std::int64_t, Workspace> workspaces;
   for (std::int64_t begin = 0; begin < n; begin += size) {
@@ -72,8 +75,6 @@ Tensor raw_output(const Session& session, const Tensor& inputs) {
       g.output("output", forward_view(g, network.graph(count), g.input("x", {DType::f32, shape}),
                                       network.options().output_name)
                              .output);
-      // Transformed weights must pay.
-      const auto how = n >= 4 * size ? Convolutions::fastest : Convolutions::direct;
       workspaces.emplace(count, Workspace(compile(g.build(), how)));
     }
     parts.push_back(workspaces.at(count).run({inputs.rows(begin, begin + count)})[0]);

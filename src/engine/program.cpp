@@ -165,14 +165,29 @@ const Program& Workspace::program() const { return state_->program; }
 
 std::vector<Tensor> Workspace::run(std::span<const Tensor> inputs) {
   state_->load(inputs);
-  for (const Action& action : state_->actions) action();
-  state_->queue.wait();
+  run();
   return state_->results();
 }
 
+void* Workspace::input(std::size_t i) { return state_->pointer(program().image().input_buffers[i]); }
+
+const void* Workspace::output(std::size_t i) const {
+  return state_->pointer(program().image().output_buffers[i]);
+}
+
+void Workspace::run() {
+  for (const Action& action : state_->actions) action();
+  state_->queue.wait();
+}
+
 std::vector<Tensor> Workspace::run(std::span<const Tensor> inputs, std::vector<StepTime>& times) {
-  using Clock = std::chrono::steady_clock;
   state_->load(inputs);
+  run(times);
+  return state_->results();
+}
+
+void Workspace::run(std::vector<StepTime>& times) {
+  using Clock = std::chrono::steady_clock;
   times.clear();
   const auto& steps = state_->program.image().steps;
   for (std::size_t i = 0; i < steps.size(); ++i) {
@@ -182,7 +197,6 @@ std::vector<Tensor> Workspace::run(std::span<const Tensor> inputs, std::vector<S
     times.push_back(
         {steps[i].name, std::chrono::duration<double>(Clock::now() - start).count(), steps[i].work});
   }
-  return state_->results();
 }
 
 std::string dnnl_version_text() {

@@ -93,6 +93,13 @@ class Workspace {
   /// The same, timing each step.
   std::vector<Tensor> run(std::span<const Tensor> inputs, std::vector<StepTime>& times);
 
+  /// Without copies: inputs are filled in place before each run, outputs may be read until the next. Not for
+  /// booleans.
+  void* input(std::size_t i);
+  const void* output(std::size_t i) const;
+  void run();
+  void run(std::vector<StepTime>& times);
+
  private:
   struct State;
   std::unique_ptr<State> state_;

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
 #include "engine/states.h"
 #include "graph/operator.h"
-#include "heatproof/error.h"
+#include "ops/convolution.h"
 #include "ops/operators.h"
 
 namespace heatproof {
@@ -21,6 +22,9 @@ bool same_structure(const Graph& a, const Graph& b) {
            return x.op == y.op && x.inputs == y.inputs;
          });
 }
+
+constexpr std::int64_t kLeastFinishRows = 8;
+constexpr std::int64_t kMostFinishRows = 64;
 
 /// The spatial axes of an input; absent ones come first and have length 1.
 struct Space {
@@ -71,7 +75,8 @@ std::size_t kept_bytes(const Graph& network, const WindowPlan& plan) {
   return static_cast<std::size_t>(elements) * sizeof(float);
 }
 
-IncrementalProgram::IncrementalProgram(const Network& network, WindowPlan plan, const IncrementalSize& size)
+IncrementalProgram::IncrementalProgram(const Network& network, WindowPlan plan, const IncrementalSize& size,
+                                       std::int64_t updates)
     : size_(size),
       plan_(std::move(plan)),
       input_(network.input_shape()),
@@ -80,88 +85,137 @@ IncrementalProgram::IncrementalProgram(const Network& network, WindowPlan plan, 
   UpdateGraph changed = update_graph(rows, plan_, size.slots, size.mode);
   places_ = std::move(changed.places);
   const Graph one = scores_graph(network, 1);
-  start_rows_ = same_structure(one, rows) ? 1 : size.rows;
-  const Graph first = start_graph(start_rows_ == 1 ? one : rows, plan_, size.slots);
+  const bool scales = same_structure(one, rows);
+  start_rows_ = scales ? 1 : size.rows;
+  const Graph first = start_graph(scales ? one : rows, plan_, size.slots);
+  changing_ = part_of(changed.graph, size.rows);
+  rest_ = part_of(finish_graph(scales ? one : rows, plan_), start_rows_);
+  chosen_ = choose(updates);
+  const Graph many = scores_graph(network, chosen_.finish_rows);
+  any_finish_rows_ = same_structure(many, rows);
+  if (!any_finish_rows_) chosen_ = choose(updates);
   // Persistent updates write the states, so that their layouts count; transient ones only read them.
   const bool keeps = size.mode == Updates::persistent;
   // Whole images are loaded too seldom for transformed weights.
-  const auto how = [&](bool update) { return update ? size.convolutions : Convolutions::direct; };
+  const auto how = [&](bool update) { return update ? chosen_.update : Convolutions::direct; };
   const Program leading = compile(keeps ? changed.graph : first, how(keeps));
   const Program following = compile(keeps ? first : changed.graph, leading.states(), how(!keeps));
   states_ = std::make_shared<States>(leading.states());
   update_ = std::make_unique<Workspace>(keeps ? leading : following, states_);
   start_ = std::make_unique<Workspace>(keeps ? following : leading, states_);
-  // Weights of dense layers are read once for all rows that wait.
-  finish_rows_ = std::min<std::int64_t>(16, 4 * size.rows);
-  Graph many = scores_graph(network, finish_rows_);
-  if (!same_structure(many, rows)) finish_rows_ = size.rows;
-  const Program rest =
-      compile(finish_graph(finish_rows_ == size.rows ? rows : many, plan_), size.convolutions);
-  for (const Port& port : rest.inputs()) boundary_.push_back(Tensor::zeros(port.type.dtype, port.type.shape));
-  finish_ = std::make_unique<Workspace>(rest);
+  const Program last = compile(finish_graph(any_finish_rows_ ? many : rows, plan_), chosen_.finish);
+  for (const Port& port : last.inputs())
+    boundary_.push_back(static_cast<std::size_t>(port.type.shape.elements() / chosen_.finish_rows) *
+                        sizeof(float));
+  finish_ = std::make_unique<Workspace>(last);
+}
+
+IncrementalProgram::Part IncrementalProgram::part_of(const Graph& graph, std::int64_t rows) {
+  Part part{.transformable = convolution::transformable(graph)};
+  for (const Node& node : graph.nodes()) {
+    if (node.op->traits.kind != Kind::convolution && node.op->traits.kind != Kind::dense) continue;
+    const Shape& weights = graph.node(node.inputs[1]).type.shape;
+    part.all.weights += static_cast<double>(weights.elements());
+    part.all.products += convolution::multiply_adds(node.type.shape, weights);
+  }
+  part.all.products /= static_cast<double>(rows);
+  part.transformable.products /= static_cast<double>(rows);
+  return part;
+}
+
+IncrementalProgram::Choice IncrementalProgram::choose(std::int64_t updates) const {
+  const auto many = static_cast<double>(updates);
+  const auto how = [&](const Part& part) {
+    return many >= part.updates_for_transforms() ? Convolutions::fastest : Convolutions::direct;
+  };
+  Choice c{how(changing_), how(rest_), size_.rows};
+  if (!any_finish_rows_) return c;
+  // The rest reads its weights once for all rows that wait, but a last run may be far from full.
+  constexpr double kRead = 50;          // multiply-adds that take as long as reading a weight
+  constexpr double kWorthwhile = 0.95;  // more rows leave the caches
+  const bool fastest = c.finish == Convolutions::fastest;  // of 6·6 numbers per 3·3, in half the time
+  const double once = kRead * (rest_.all.weights + (fastest ? 3 * rest_.transformable.weights : 0));
+  const double each = rest_.all.products - (fastest ? 0.5 * rest_.transformable.products : 0);
+  const auto cost = [&](std::int64_t rows) {
+    return std::ceil(many / static_cast<double>(rows)) * (once + each * static_cast<double>(rows));
+  };
+  c.finish_rows = std::max(kLeastFinishRows, size_.rows);
+  for (std::int64_t rows = 2 * c.finish_rows; rows <= kMostFinishRows; rows *= 2) {
+    if (cost(rows) < kWorthwhile * cost(c.finish_rows)) c.finish_rows = rows;
+  }
+  return c;
+}
+
+bool IncrementalProgram::outgrown(std::int64_t more) const {
+  const Choice c = choose(updates_ + more);
+  const auto lacks = [](Convolutions has, Convolutions wanted) {
+    return has == Convolutions::direct && wanted == Convolutions::fastest;
+  };
+  return lacks(chosen_.update, c.update) || lacks(chosen_.finish, c.finish);
 }
 
 void IncrementalProgram::load(std::int64_t slot, std::span<const float> x) {
-  held_[static_cast<std::size_t>(slot)].clear();  // until all of it is there
-  Shape shape = input_;
-  shape[0] = start_rows_;
-  Tensor inputs = Tensor::empty(DType::f32, shape);
-  Tensor places = Tensor::zeros(DType::i64, {start_rows_, static_cast<std::int64_t>(plan_.patch.size()) + 1});
-  for (std::int64_t r = 0; r < start_rows_; ++r) {
-    std::memcpy(inputs.rows(r, r + 1).raw(), x.data(), x.size_bytes());
-    places.rows(r, r + 1).data<std::int64_t>()[0] = slot;
+  auto& held = held_[static_cast<std::size_t>(slot)];
+  held.clear();  // until all of it is there
+  auto* inputs = static_cast<float*>(start_->input(0));
+  auto* places = static_cast<std::int64_t*>(start_->input(1));
+  const std::size_t width = plan_.patch.size() + 1;
+  std::fill_n(places, static_cast<std::size_t>(start_rows_) * width, 0);
+  for (std::size_t r = 0; r < static_cast<std::size_t>(start_rows_); ++r) {
+    std::ranges::copy(x, inputs + r * x.size());
+    places[r * width] = slot;
   }
-  start_->run({inputs, places});
-  held_[static_cast<std::size_t>(slot)].assign(x.begin(), x.end());
+  start_->run();
+  held.assign(x.begin(), x.end());
 }
 
 void IncrementalProgram::copy(std::int64_t from, std::int64_t to) {
   held_[static_cast<std::size_t>(to)].clear();
   states_->copy_slot(from, to);
-  held_[static_cast<std::size_t>(to)] = held_[static_cast<std::size_t>(from)];
 }
 
-void IncrementalProgram::note(std::int64_t slot, std::vector<float>& x) {
-  held_[static_cast<std::size_t>(slot)].swap(x);
-}
-
-std::vector<Tensor> IncrementalProgram::inputs_of(std::span<const Change> changes) const {
-  Shape shape{size_.rows, input_[1]};
-  shape.insert(shape.end(), plan_.patch.begin(), plan_.patch.end());
-  Tensor windows = Tensor::empty(DType::f32, shape);
-  Tensor places = Tensor::empty(DType::i64, {size_.rows, places_.width()});
+void IncrementalProgram::place(std::span<const Change> changes) {
+  auto* windows = static_cast<float*>(update_->input(0));
+  auto* places = static_cast<std::int64_t*>(update_->input(1));
   for (std::int64_t r = 0; r < size_.rows; ++r) {
     // Rows that are left over do the last change once more.
     const Change& c = changes[std::min(static_cast<std::size_t>(r), changes.size() - 1)];
-    std::memcpy(windows.rows(r, r + 1).raw(), c.window.data(), c.window.size() * sizeof(float));
-    places_.fill(c.slot, c.place, places.rows(r, r + 1).data<std::int64_t>().data());
+    std::ranges::copy(c.window, windows + r * static_cast<std::int64_t>(c.window.size()));
+    places_.fill(c.slot, c.place, places + r * places_.width());
+    if (size_.mode == Updates::persistent) held_[static_cast<std::size_t>(c.slot)].clear();
   }
-  return {windows, places};
 }
 
 void IncrementalProgram::push(std::span<const Change> changes, ScoreKind kind) {
   if (kind != kind_) flush();
   kind_ = kind;
-  const std::vector<Tensor> values = update_->run(inputs_of(changes));
+  place(changes);
+  update_->run();
+  updates_ += static_cast<std::int64_t>(changes.size());
   for (std::size_t r = 0; r < changes.size(); ++r) {
     if (!changes[r].use) continue;
-    const auto from = static_cast<std::int64_t>(r);
-    const auto to = static_cast<std::int64_t>(waiting_.size());
-    for (std::size_t k = 0; k < values.size(); ++k) {
-      const Tensor row = values[k].rows(from, from + 1);
-      std::memcpy(boundary_[k].rows(to, to + 1).raw(), row.raw(), row.bytes());
-    }
+    keep_row(r);
     waiting_.push_back(changes[r].use);
-    if (to + 1 == finish_rows_) flush();
+    if (static_cast<std::int64_t>(waiting_.size()) == chosen_.finish_rows) flush();
+  }
+}
+
+void IncrementalProgram::keep_row(std::size_t row) {
+  for (std::size_t k = 0; k < boundary_.size(); ++k) {
+    const std::size_t bytes = boundary_[k];
+    std::memcpy(static_cast<char*>(finish_->input(k)) + waiting_.size() * bytes,
+                static_cast<const char*>(update_->output(k)) + row * bytes, bytes);
   }
 }
 
 void IncrementalProgram::flush() {
   if (waiting_.empty()) return;
-  const auto scores = finish_->run(boundary_).at(kind_ == ScoreKind::logit ? 0 : 1);
-  const auto row = static_cast<std::size_t>(scores.shape()[1]);
+  finish_->run();
+  const std::size_t output = kind_ == ScoreKind::logit ? 0 : 1;
+  const auto* scores = static_cast<const float*>(finish_->output(output));
+  const auto row = static_cast<std::size_t>(finish_->program().outputs()[output].type.shape[1]);
   const auto uses = std::exchange(waiting_, {});
-  for (std::size_t i = 0; i < uses.size(); ++i) uses[i](scores.data<float>().subspan(i * row, row));
+  for (std::size_t i = 0; i < uses.size(); ++i) uses[i]({scores + i * row, row});
 }
 
 Tensor IncrementalProgram::update(std::span<const Change> changes, ScoreKind kind) {
@@ -180,8 +234,9 @@ Tensor IncrementalProgram::update(std::span<const Change> changes, ScoreKind kin
 std::vector<StepTime> IncrementalProgram::profile(std::span<const Change> changes) {
   std::vector<StepTime> times;
   std::vector<StepTime> rest;
-  update_->run(inputs_of(changes), times);
-  finish_->run(boundary_, rest);
+  place(changes);
+  update_->run(times);
+  finish_->run(rest);
   times.insert(times.end(), rest.begin(), rest.end());
   return times;
 }

@@ -8,6 +8,7 @@
 
 #include "explain/network.h"
 #include "explain/window_graph.h"
+#include "ops/convolution.h"
 
 namespace heatproof {
 
@@ -19,7 +20,6 @@ struct IncrementalSize {
   Updates mode = Updates::persistent;
   std::int64_t rows = 1;
   std::int64_t slots = 1;
-  Convolutions convolutions = Convolutions::direct;
   bool operator==(const IncrementalSize&) const = default;
 };
 
@@ -45,16 +45,21 @@ void put_window(const Shape& input, const std::vector<std::int64_t>& patch, std:
 /// Programs over shared states: whole images are loaded into slots, then windows of them change.
 class IncrementalProgram {
  public:
-  /// `plan` is of scores_graph(network, size.rows).
-  IncrementalProgram(const Network& network, WindowPlan plan, const IncrementalSize& size);
+  /// `plan` is of scores_graph(network, size.rows); `updates`: how many are to come.
+  IncrementalProgram(const Network& network, WindowPlan plan, const IncrementalSize& size,
+                     std::int64_t updates);
 
   const WindowPlan& plan() const { return plan_; }
   const IncrementalSize& size() const { return size_; }
+  /// Updates that were made so far.
+  std::int64_t updates() const { return updates_; }
+  /// Whether transformed weights, which it lacks, pay for the updates so far and so many more.
+  bool outgrown(std::int64_t more) const;
 
   /// Computes all values of an input into a slot.
   void load(std::int64_t slot, std::span<const float> x);
   void copy(std::int64_t from, std::int64_t to);
-  /// The input whose values a slot holds; empty when it holds none.
+  /// The input that was loaded into a slot and has not changed since; empty when there is none.
   std::span<const float> held(std::int64_t slot) const { return held_[static_cast<std::size_t>(slot)]; }
 
   struct Change {
@@ -76,12 +81,22 @@ class IncrementalProgram {
   /// Times of the steps of an update.
   std::vector<StepTime> profile(std::span<const Change> changes);
 
-  /// Tells what a slot holds after its changes; `x` gets what it held before.
-  void note(std::int64_t slot, std::vector<float>& x);
-
  private:
-  /// The inputs of the update program.
-  std::vector<Tensor> inputs_of(std::span<const Change> changes) const;
+  /// Work of a graph whose batch has so many rows; products are those of one row.
+  struct Part {
+    convolution::Work all, transformable;
+    double updates_for_transforms() const { return convolution::runs_for_transforms(transformable); }
+  };
+  static Part part_of(const Graph& graph, std::int64_t rows);
+  /// What hangs on the number of updates.
+  struct Choice {
+    Convolutions update, finish;
+    std::int64_t finish_rows;
+  };
+  Choice choose(std::int64_t updates) const;
+  /// Fills the inputs of the update program.
+  void place(std::span<const Change> changes);
+  void keep_row(std::size_t row);
 
   IncrementalSize size_;
   WindowPlan plan_;
@@ -89,8 +104,12 @@ class IncrementalProgram {
   std::shared_ptr<States> states_;
   std::unique_ptr<Workspace> update_, start_, finish_;
   Shape input_;
-  std::int64_t start_rows_ = 1, finish_rows_ = 1;
-  std::vector<Tensor> boundary_;  // values of the rows that wait, [finish_rows_, ...]
+  std::int64_t start_rows_ = 1;
+  std::int64_t updates_ = 0;
+  Part changing_, rest_;
+  bool any_finish_rows_ = true;
+  Choice chosen_{};
+  std::vector<std::size_t> boundary_;  // bytes of a row of what waits for the rest of the network
   std::vector<std::function<void(std::span<const float>)>> waiting_;
   ScoreKind kind_ = ScoreKind::logit;
   std::vector<std::vector<float>> held_;

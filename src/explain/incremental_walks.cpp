@@ -47,7 +47,10 @@ class Walker {
   /// Walks [first, last) step by step, one slot each.
   void run(std::int64_t first, std::int64_t last, const std::function<void()>& after_step) {
     first_ = first;
-    inputs_.resize(static_cast<std::size_t>(last - first));
+    const auto n = static_cast<std::size_t>(last - first);
+    inputs_.resize(n);
+    next_.resize(n);
+    places_.resize(n);
     for (std::int64_t w = first; w < last; ++w) begin(w - first, walks_.base(w));
     for (std::int64_t step = 0; step < walks_.steps; ++step) {
       advance(step);
@@ -58,21 +61,29 @@ class Walker {
  private:
   void begin(std::int64_t slot, std::span<const float> base) {
     program_.copy(slot_of(program_, base, rows_, next_base_), slot);
+    inputs_[static_cast<std::size_t>(slot)].assign(base.begin(), base.end());
+  }
+
+  /// Brings an input to a step, and finds where it changes.
+  void change(std::size_t i, std::int64_t step) {
+    const std::int64_t walk = first_ + static_cast<std::int64_t>(i);
+    if (walks_.advance) {
+      places_[i] = walks_.advance(walk, step, inputs_[i]);
+      return;
+    }
+    next_[i].resize(inputs_[i].size());
+    walks_.fill(walk, step, next_[i]);
+    places_[i] = differences(input_, walks_.patch, inputs_[i], next_[i]);
+    inputs_[i].swap(next_[i]);
   }
 
   void advance(std::int64_t step) {
     const auto n = static_cast<std::int64_t>(inputs_.size());
-    std::vector<std::vector<Place>> places(inputs_.size());
-    try_parallel_for(n, [&](std::int64_t i) {
-      auto& x = inputs_[static_cast<std::size_t>(i)];
-      x.resize(program_.held(i).size());
-      walks_.fill(first_ + i, step, x);
-      places[static_cast<std::size_t>(i)] = differences(input_, walks_.patch, program_.held(i), x);
-    });
+    try_parallel_for(n, [&](std::int64_t i) { change(static_cast<std::size_t>(i), step); });
     std::vector<IncrementalProgram::Change> changes;
     for (std::int64_t i = 0; i < n; ++i) {
-      auto& own = places[static_cast<std::size_t>(i)];
-      auto& x = inputs_[static_cast<std::size_t>(i)];
+      auto& own = places_[static_cast<std::size_t>(i)];
+      const auto& x = inputs_[static_cast<std::size_t>(i)];
       const WindowPlan& plan = program_.plan();
       if (static_cast<double>(own.size()) * plan.update > plan.whole + plan.update) {
         program_.load(i, x);
@@ -85,7 +96,6 @@ class Walker {
       changes.back().use = [this, walk = first_ + i, step](std::span<const float> s) {
         walks_.use(walk, step, s);
       };
-      program_.note(i, x);
     }
     const auto rows = static_cast<std::size_t>(rows_);
     for (std::size_t done = 0; done < changes.size(); done += rows)
@@ -97,7 +107,8 @@ class Walker {
   const Walks& walks_;
   ScoreKind kind_;
   std::int64_t rows_, first_ = 0, next_base_ = 0;
-  std::vector<std::vector<float>> inputs_;
+  std::vector<std::vector<float>> inputs_, next_;
+  std::vector<std::vector<Place>> places_;
 };
 
 /// Windows that change in a typical step.
@@ -140,17 +151,20 @@ std::shared_ptr<IncrementalProgram> Network::incremental(
     const std::function<bool(double)>& worthwhile) const {
   const auto plan = plan_windows(scores_graph(*this, 1), patch);
   if (!plan || !worthwhile(plan->update / plan->whole)) return nullptr;
-  auto size = fit(*this, *plan, wanted, persistent ? Updates::persistent : Updates::transient);
+  const auto size = fit(*this, *plan, wanted, persistent ? Updates::persistent : Updates::transient);
   if (!size) return nullptr;
-  // Transformed weights are packed for so long that it must pay.
-  constexpr std::int64_t kManyUpdates = 512;
-  if (updates >= kManyUpdates) size->convolutions = Convolutions::fastest;
   auto known = std::ranges::find_if(incremental_, [&](const auto& p) { return p->size() == *size; });
+  // Calls that come one after the other may together be worth what one would not.
+  if (known != incremental_.end() && (*known)->outgrown(updates)) {
+    updates += (*known)->updates();
+    incremental_.erase(known);
+    known = incremental_.end();
+  }
   if (known == incremental_.end()) {
     const auto rows = plan_windows(scores_graph(*this, size->rows), patch);
     if (!rows) return nullptr;
     if (incremental_.size() == kPrograms) incremental_.erase(incremental_.begin());
-    incremental_.push_back(std::make_shared<IncrementalProgram>(*this, *rows, *size));
+    incremental_.push_back(std::make_shared<IncrementalProgram>(*this, *rows, *size, updates));
     known = incremental_.end() - 1;
   }
   std::rotate(known, known + 1, incremental_.end());

@@ -10,6 +10,7 @@
 #include "graph/rewrite.h"
 #include "heatproof/error.h"
 #include "ops/arithmetic.h"
+#include "ops/convolution.h"
 #include "ops/operators.h"
 
 namespace heatproof {
@@ -101,9 +102,7 @@ void Network::stream(std::int64_t count, ScoreKind kind,
                      const std::function<void(std::int64_t, std::span<const float>)>& use,
                      Convolutions convolutions) const {
   const std::int64_t size = input_shape_.elements();
-  // Transformed weights are packed for so long that it must pay.
-  constexpr std::int64_t kManyBatches = 4;
-  const bool many = count >= kManyBatches * batch();
+  const bool many = static_cast<double>(count) >= convolution::runs_for_transforms(graph(1));
   for (std::int64_t done = 0; done < count;) {
     // A rest runs one by one where that is less than the whole batch; more sizes would pack more weights.
     const std::int64_t rest = count - done;

@@ -33,6 +33,12 @@ struct Walks {
   /// Writes the input of a step; several at a time, from several threads; `x` may hold anything.
   std::function<void(std::int64_t walk, std::int64_t step, std::span<float> x)> fill;
   std::function<void(std::int64_t walk, std::int64_t step, std::span<const float> scores)> use;
+  /// Where it is known what changes (else empty, and inputs are compared): turns the input of the step
+  /// before, at first the base, into that of a step, and tells the first positions of windows that hold all
+  /// changes.
+  std::function<std::vector<std::vector<std::int64_t>>(std::int64_t walk, std::int64_t step,
+                                                       std::span<float> x)>
+      advance = {};
 };
 
 /// Inputs that differ from one of a few bases in a window (occlusion).

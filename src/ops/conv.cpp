@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "ops/arithmetic.h"
 #include "ops/convolution.h"
@@ -133,7 +134,8 @@ struct Choices {
   const Lowering& l;
   const ConvGeometry& g;
   const Shape &x, &y;
-  Shape weights;
+  NodeId weights_id;
+  Shape weights;  // as oneDNN sees them
   bool bias;
   const Fusion& fusion;
 
@@ -154,16 +156,21 @@ struct Choices {
   }
 };
 
-/// Winograd's algorithm, for 3x3 windows without strides; nullopt where oneDNN has none, or where the
-/// transforms of few channels, or reorders, would cost more than they save.
-std::optional<ChosenConvolution> winograd(const Choices& c) {
+/// Whether Winograd's algorithm could serve: 3x3 windows without strides, of so many channels that the
+/// transforms do not cost more than they save.
+bool suits_winograd(const ConvGeometry& g, const Shape& weights) {
   constexpr std::int64_t kFewChannels = 64;
-  if (c.g.group != 1 || std::min(c.x[1], c.y[1]) < kFewChannels || is_concatenated(c.l, c.fusion.result))
-    return std::nullopt;
-  constexpr auto kAlgorithm = dnnl::algorithm::convolution_winograd;
   const std::vector<std::int64_t> three(2, 3);
   const std::vector<std::int64_t> one(2, 1);
-  if (c.g.kernel != three || c.g.strides != one || c.g.dilations != one) return std::nullopt;
+  return g.group == 1 && std::min(weights[0], weights[1]) >= kFewChannels && g.kernel == three &&
+         g.strides == one && g.dilations == one;
+}
+
+/// Winograd's algorithm; nullopt where oneDNN has none, or where reorders would cost more than is saved.
+std::optional<ChosenConvolution> winograd(const Choices& c) {
+  constexpr auto kAlgorithm = dnnl::algorithm::convolution_winograd;
+  if (!suits_winograd(c.g, c.l.shape(c.weights_id)) || is_concatenated(c.l, c.fusion.result))
+    return std::nullopt;
   try {
     const auto pd = c.free(kAlgorithm);
     const auto source = layout_of(pd.src_desc(), c.x);
@@ -182,6 +189,7 @@ ChosenConvolution choose(const Lowering& l, NodeId id, const ConvGeometry& g, Fu
                   .g = g,
                   .x = l.shape(l.input(id, 0)),
                   .y = l.shape(id),
+                  .weights_id = l.input(id, 1),
                   .weights = grouped(l.shape(l.input(id, 1)), g.group),
                   .bias = l.input(id, 2) != kNone,
                   .fusion = fusion};
@@ -264,6 +272,25 @@ void lower_conv(Lowering& l, NodeId id) {
 }
 
 }  // namespace
+
+convolution::Work convolution::transformable(const Graph& graph) {
+  Work sum;
+  for (const Node& node : graph.nodes()) {
+    if (node.op != &kConv) continue;
+    const Shape& weights = graph.node(node.inputs[1]).type.shape;
+    if (!suits_winograd(conv_geometry(node.attributes, weights), weights)) continue;
+    sum.weights += static_cast<double>(weights.elements());
+    sum.products += multiply_adds(node.type.shape, weights);
+  }
+  return sum;
+}
+
+double convolution::runs_for_transforms(const Work& work) {
+  // Transforming a weight takes as long as its products at so many positions are sped up by.
+  constexpr double kPositions = 10000;
+  return work.weights == 0 ? std::numeric_limits<double>::infinity()
+                           : kPositions * work.weights / work.products;
+}
 
 const Operator kConv = {
     .name = "Conv",

@@ -25,6 +25,16 @@ Shape grouped(const Shape& weights, std::int64_t group);
 /// y: the result of the convolution (for its adjoint: the operand).
 double multiply_adds(const Shape& y, const Shape& weights);
 
+/// Elements of weights, and multiply-adds of a run.
+struct Work {
+  double weights = 0, products = 0;
+};
+/// Of the convolutions of a graph that `Convolutions::fastest` computes otherwise.
+Work transformable(const Graph& graph);
+/// After how many runs that pays: packing transformed weights takes long.
+double runs_for_transforms(const Work& work);
+inline double runs_for_transforms(const Graph& graph) { return runs_for_transforms(transformable(graph)); }
+
 /// Whether an implementation is one of oneDNN's fast ones: not the reference, and not im2col with a gemm.
 bool is_direct(const std::string& implementation);
 

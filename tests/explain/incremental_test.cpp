@@ -202,7 +202,7 @@ void check_updates(const Network& network, const Ints& patch, Updates mode, std:
   auto plan = plan_windows(scores_graph(network, kRows), patch);
   if (!plan) return;
   const Shape& input = network.input_shape();
-  IncrementalProgram program(network, *plan, {patch, mode, kRows, kRows});
+  IncrementalProgram program(network, *plan, {patch, mode, kRows, kRows}, 1);
   RandomStream random(seed, {"updates"});
   std::vector<std::vector<float>> images;
   for (std::int64_t i = 0; i < kRows; ++i) {

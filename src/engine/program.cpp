@@ -11,6 +11,7 @@
 #include "engine/memory_plan.h"
 #include "engine/states.h"
 #include "graph/operator.h"
+#include "graph/rewrite.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
@@ -54,7 +55,8 @@ void drop_unused_constants(ProgramImage& image) {
 
 Program compile(const Graph& graph, Convolutions convolutions) { return compile(graph, {}, convolutions); }
 
-Program compile(const Graph& graph, const std::vector<StatePort>& known_states, Convolutions convolutions) {
+Program compile(const Graph& given, const std::vector<StatePort>& known_states, Convolutions convolutions) {
+  const Graph graph = for_compiling(given);
   Lowering lowering(graph, known_states, convolutions);
   lowering.run();
   auto image = std::make_shared<ProgramImage>();

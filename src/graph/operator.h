@@ -89,6 +89,9 @@ struct Operator {
   /// the original node's inputs. `sole_use[i]`: this node is the only user of input i. Invalid where there is
   /// nothing to do.
   Value (*canonicalize)(Value node, const std::vector<bool>& sole_use) = nullptr;
+  /// The same function in a form that takes less to compute but says less to rules, for graphs that are about
+  /// to be compiled; otherwise as `canonicalize`.
+  Value (*compiled)(Value node, const std::vector<bool>& sole_use) = nullptr;
   /// The result for constant inputs; only shape arithmetic and other small data needs it (the engine folds
   /// the rest).
   Tensor (*fold)(const NodeView&) = nullptr;

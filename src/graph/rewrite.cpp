@@ -8,8 +8,10 @@ namespace heatproof {
 
 namespace {
 
+using Hook = Value (*Operator::*)(Value node, const std::vector<bool>& sole_use);
+
 /// One sweep; `changed` tells whether any node was rewritten.
-Graph sweep(const Graph& graph, bool& changed) {
+Graph sweep(const Graph& graph, Hook hook, bool& changed) {
   Builder builder;
   const auto users = graph.users();
   std::vector<bool> is_output(graph.nodes().size(), false);
@@ -34,8 +36,9 @@ Graph sweep(const Graph& graph, bool& changed) {
     }
     values[id] = builder.add(*node.op, std::move(arguments), node.attributes, node.name);
     const Node& added = values[id].node();
-    if (added.op == node.op && added.op->canonicalize != nullptr && added.inputs.size() == sole_use.size()) {
-      if (Value better = added.op->canonicalize(values[id], sole_use)) {
+    const auto rewrite = added.op->*hook;
+    if (added.op == node.op && rewrite != nullptr && added.inputs.size() == sole_use.size()) {
+      if (Value better = rewrite(values[id], sole_use)) {
         values[id] = better;
         changed = true;
       }
@@ -46,17 +49,20 @@ Graph sweep(const Graph& graph, bool& changed) {
   return builder.build();
 }
 
-}  // namespace
-
-Graph canonicalize(const Graph& graph) {
+Graph to_fixed_point(const Graph& graph, Hook hook) {
   constexpr int kMostSweeps = 16;
   Graph result = graph;
   bool changed = true;
   for (int i = 0; changed && i < kMostSweeps; ++i) {
     changed = false;
-    result = sweep(result, changed);
+    result = sweep(result, hook, changed);
   }
   return result;
 }
+
+}  // namespace
+
+Graph canonicalize(const Graph& graph) { return to_fixed_point(graph, &Operator::canonicalize); }
+Graph for_compiling(const Graph& graph) { return to_fixed_point(graph, &Operator::compiled); }
 
 }  // namespace heatproof

@@ -75,8 +75,9 @@ Value inside(Value x, double low, double high) {
 std::vector<Value> clip_derivative(Value n, Value g) {
   const double high = n.attributes().number("max", std::numeric_limits<double>::infinity());
   const double low = n.attributes().number("min", -std::numeric_limits<double>::infinity());
-  if (std::isinf(low)) return {std::isinf(high) ? g : g * step(high - n.input(0))};
-  return {g * inside(n.input(0), low, high)};
+  // Of the result, which is the input where it is inside of the bounds, and need not be kept beside it.
+  if (std::isinf(low)) return {std::isinf(high) ? g : g * step(high - n)};
+  return {g * inside(n, low, high)};
 }
 
 std::vector<Value> elu_like(Value n, Value g, double alpha, double scale) {

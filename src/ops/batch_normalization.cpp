@@ -2,9 +2,11 @@
 // before it.
 #include <fmt/format.h>
 
+#include "base/simd.h"
 #include "base/threads.h"
 #include "engine/lowering.h"
 #include "ops/arithmetic.h"
+#include "ops/concat.h"
 #include "ops/conv_geometry.h"
 #include "ops/elementwise.h"
 #include "ops/pooling.h"
@@ -68,41 +70,115 @@ std::optional<Linear> linear(Value node) {
                 .transpose = [=](Value w, Value s) { return Operands{s * along_channels(w, x)}; }};
 }
 
+/// Channels of the input that lie in one buffer.
+struct Part {
+  const float* source = nullptr;
+  std::int64_t channels = 0, first = 0;
+};
+
+[[gnu::always_inline]] inline float scaled(float x, float factor, float shift, bool relu) {
+  const float y = x * factor + shift;
+  return relu && !(y > 0) ? 0 : y;
+}
+
+/// Pixels [begin, end) of all images, with channels innermost.
+HEATPROOF_SIMD void scale_pixels(const std::vector<Part>& parts, const float* factor, const float* shift,
+                                 float* y, std::int64_t channels, std::int64_t begin, std::int64_t end,
+                                 bool relu) {
+  for (std::int64_t pixel = begin; pixel < end; ++pixel) {
+    for (const Part& part : parts) {
+      const float* in = part.source + pixel * part.channels;
+      const float* f = factor + part.first;
+      const float* b = shift + part.first;
+      float* out = y + pixel * channels + part.first;
+      for (std::int64_t k = 0; k < part.channels; ++k) out[k] = scaled(in[k], f[k], b[k], relu);
+    }
+  }
+}
+
+/// One plane of `lanes` channels, of which `used` exist.
+HEATPROOF_SIMD void scale_plane(const float* x, const float* factor, const float* shift, float* y,
+                                std::int64_t pixels, std::int64_t lanes, std::int64_t used, bool relu) {
+  if (lanes == 1) {
+    for (std::int64_t i = 0; i < pixels; ++i) y[i] = scaled(x[i], factor[0], shift[0], relu);
+    return;
+  }
+  for (std::int64_t i = 0; i < pixels; ++i, x += lanes, y += lanes) {
+    for (std::int64_t k = 0; k < used; ++k) y[k] = scaled(x[k], factor[k], shift[k], relu);
+    for (std::int64_t k = used; k < lanes; ++k) y[k] = 0;
+  }
+}
+
+/// Everything that the step needs besides memory.
+struct Scaling {
+  Planes planes;
+  std::int64_t images, channels, pixels;
+  bool channels_last, relu;
+
+  void run(const std::vector<Part>& parts, const float* factor, const float* shift, float* y) const {
+    if (channels_last) {
+      parallel_for(images * pixels, 64, [&](std::int64_t begin, std::int64_t end) {
+        scale_pixels(parts, factor, shift, y, channels, begin, end, relu);
+      });
+      return;
+    }
+    const std::int64_t blocks = planes.planes / images;
+    parallel_for(planes.planes, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t plane = begin; plane < end; ++plane) {
+        const std::int64_t channel = plane % blocks * planes.lanes;
+        std::size_t i = parts.size() - 1;
+        while (parts[i].first > channel) --i;
+        const std::int64_t own = (parts[i].channels + planes.lanes - 1) / planes.lanes;
+        const std::int64_t block = plane / blocks * own + (channel - parts[i].first) / planes.lanes;
+        scale_plane(parts[i].source + block * pixels * planes.lanes, factor + channel, shift + channel,
+                    y + plane * pixels * planes.lanes, pixels, planes.lanes,
+                    std::min(planes.lanes, channels - channel), relu);
+      }
+    });
+  }
+};
+
+/// y = x · scale + shift, with the ReLU that follows, and reading the parts of a concatenation where they
+/// are.
 void lower(Lowering& l, NodeId id) {
-  const Operand x = l.operand(l.input(id, 0));
+  const NodeId input = l.input(id, 0);
+  const bool joined = l.node(input).op == &kConcat && !l.has_result(input);
+  std::vector<Operand> parts;
+  if (joined)
+    parts = concatenated(l, input);
+  else
+    parts.push_back(l.operand(input));
   const Operand scale = l.plain(l.input(id, 1));
   const Operand shift = l.plain(l.input(id, 2));
-  const Operand y = l.result(id, x.layout);
-  const Planes p = planes_of(x.shape, x.layout);
-  const std::int64_t channels = x.shape[1];
-  std::int64_t pixels = 1;
-  for (int i = 2; i < x.shape.rank(); ++i) pixels *= x.shape[static_cast<std::size_t>(i)];
-  const std::int64_t per_image = p.planes / x.shape[0];
-  l.emit({.name = "BatchNormalization",
-          .reads = {x.buffer, scale.buffer, shift.buffer},
-          .writes = {y.buffer},
-          .bind = [=, a = x.buffer, b = scale.buffer, c = shift.buffer,
-                   to = y.buffer](const Binding& bind) -> Action {
-            const float* source = bind.f32(a);
-            const float* factor = bind.f32(b);
-            const float* offset = bind.f32(c);
-            float* target = bind.f32(to);
-            return [=] {
-              parallel_for(p.planes, 1, [&](std::int64_t begin, std::int64_t end) {
-                for (std::int64_t plane = begin; plane < end; ++plane) {
-                  const std::int64_t first = plane % per_image * p.lanes;
-                  const std::int64_t used = std::min(p.lanes, channels - first);
-                  for (std::int64_t i = 0; i < pixels; ++i) {
-                    const float* in = source + (plane * pixels + i) * p.lanes;
-                    float* out = target + (plane * pixels + i) * p.lanes;
-                    for (std::int64_t k = 0; k < used; ++k)
-                      out[k] = in[k] * factor[first + k] + offset[first + k];
-                    for (std::int64_t k = used; k < p.lanes; ++k) out[k] = 0;
-                  }
-                }
-              });
-            };
-          }});
+  const NodeId user = l.sole_user(id);
+  const bool relu = user != kNone && l.node(user).op == &kRelu;
+  const Layout layout = parts[0].layout;
+  const Operand y = l.result(relu ? user : id, layout);
+  Scaling scaling{planes_of(y.shape, layout), y.shape[0], y.shape[1], 1, layout.channels_last, relu};
+  for (int i = 2; i < y.shape.rank(); ++i) scaling.pixels *= y.shape[static_cast<std::size_t>(i)];
+  Step step{.name = fmt::format("BatchNormalization{}{}", joined ? " of Concat" : "", relu ? " +relu" : ""),
+            .reads = {scale.buffer, shift.buffer},
+            .writes = {y.buffer}};
+  for (const Operand& part : parts) step.reads.push_back(part.buffer);
+  if (!joined) {
+    step.replaceable = {parts[0].buffer};
+    step.replaced_by = y.buffer;
+  }
+  step.bind = [=, parts = std::move(parts), f = scale.buffer, b = shift.buffer,
+               to = y.buffer](const Binding& bind) -> Action {
+    std::vector<Part> sources;
+    std::int64_t first = 0;
+    for (const Operand& part : parts) {
+      sources.push_back({bind.f32(part.buffer), part.shape[1], first});
+      first += part.shape[1];
+    }
+    const float* factor = bind.f32(f);
+    const float* offset = bind.f32(b);
+    float* target = bind.f32(to);
+    return [=] { scaling.run(sources, factor, offset, target); };
+  };
+  l.emit(std::move(step));
+  if (relu) l.mark_fused(id);
 }
 
 }  // namespace

@@ -91,6 +91,18 @@ Value factored(Builder& g, const NodeView& v) {
   return {};
 }
 
+/// Repeated values need not be laid out where the other operand is as large as the result.
+Value without_expand(Builder& g, const NodeView& v) {
+  if (!v.node.name.empty()) return {};  // the user's own arithmetic stays as it is
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (v.inputs[i]->op != &kExpand || v.shape(1 - i) != v.node.type.shape) continue;
+    std::vector<Value> operands{input_of(g, v, 0), input_of(g, v, 1)};
+    operands[i] = operands[i].input(0);
+    return g.add(*v.node.op, operands);
+  }
+  return {};
+}
+
 Value simplify_add(Builder& g, const NodeView& v) {
   if (v.node.type.dtype != DType::f32) return {};
   const auto a = splat(v, 0);
@@ -98,6 +110,7 @@ Value simplify_add(Builder& g, const NodeView& v) {
   if (a && b) return g.fill(v.node.type.shape, *a + *b);
   if (b == 0.0F) return shaped(g, v, 0);
   if (a == 0.0F) return shaped(g, v, 1);
+  if (const Value w = without_expand(g, v)) return w;
   return factored(g, v);
 }
 
@@ -122,6 +135,7 @@ Value simplify_mul(Builder& g, const NodeView& v) {
   }
   if (b == 1.0F) return shaped(g, v, 0);
   if (a == 1.0F) return shaped(g, v, 1);
+  if (const Value w = without_expand(g, v)) return w;
   return factor_before_spreading(g, v);
 }
 
@@ -132,6 +146,7 @@ Value simplify_div(Builder& g, const NodeView& v) {
   if (a && b) return g.fill(v.node.type.shape, *a / *b);
   if (a == 0.0F) return g.fill(v.node.type.shape, 0);
   if (b == 1.0F) return shaped(g, v, 0);
+  if (const Value w = without_expand(g, v)) return w;
   return factor_before_spreading(g, v);
 }
 

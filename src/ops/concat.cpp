@@ -1,4 +1,6 @@
 // Concat along attribute axis. Layouts are kept where every part fills whole blocks of channels.
+#include "ops/concat.h"
+
 #include <fmt/format.h>
 
 #include "ops/arithmetic.h"
@@ -83,7 +85,14 @@ Layout shared_layout(Lowering& l, NodeId id) {
   return layout;
 }
 
+/// Whether the only user reads the parts itself.
+bool read_in_parts(const Lowering& l, NodeId id) {
+  const NodeId user = l.sole_user(id);
+  return user != kNone && l.node(user).op == &kBatchNormalization && axis_of(l.node(id).attributes) == 1;
+}
+
 void lower(Lowering& l, NodeId id) {
+  if (read_in_parts(l, id)) return l.mark_fused(id);
   const Layout layout = shared_layout(l, id);
   const Operand y = l.result(id, layout);
   const Physical to = physical(y.shape, layout);
@@ -107,6 +116,15 @@ void lower(Lowering& l, NodeId id) {
 }
 
 }  // namespace
+
+std::vector<Operand> concatenated(Lowering& l, NodeId id) {
+  const Layout layout = shared_layout(l, id);
+  std::vector<Operand> parts;
+  for (NodeId part : l.node(id).inputs) parts.push_back(l.operand(part, layout));
+  return parts;
+}
+
+bool joins_channels(Value v) { return v.is(kConcat) && axis_of(v.attributes()) == 1; }
 
 const Operator kConcat = {
     .name = "Concat",

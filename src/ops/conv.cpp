@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "ops/arithmetic.h"
+#include "ops/concat.h"
 #include "ops/convolution.h"
 #include "ops/operators.h"
 
@@ -73,8 +74,21 @@ struct Fusion {
   // The result takes the residual's memory, or that of a copy: cheaper, and oneDNN has faster kernels for it.
   bool in_place = false;
   bool copied = false;
-  bool relu = false;
+  const Node* activation = nullptr;  // a Relu or Clip of the sum
 };
+
+void append_activation(dnnl::post_ops& post, const Node& activation) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const bool relu = activation.op == &kRelu;
+  const auto kind = relu ? dnnl::algorithm::eltwise_relu : dnnl::algorithm::eltwise_clip;
+  const auto least = relu ? 0.0F : static_cast<float>(activation.attributes.number("min", -kInfinity));
+  const auto most = relu ? 0.0F : static_cast<float>(activation.attributes.number("max", kInfinity));
+#if HEATPROOF_DNNL_3
+  post.append_eltwise(kind, least, most);
+#else
+  post.append_eltwise(1.0F, kind, least, most);
+#endif
+}
 
 /// Whether nobody will read the value after `reader`.
 bool is_last_reader(const Lowering& l, NodeId id, NodeId reader) {
@@ -95,8 +109,8 @@ Fusion find_fusion(const Lowering& l, NodeId id) {
       user = l.sole_user(user);
     }
   }
-  if (user != kNone && l.node(user).op == &kRelu) {
-    fusion.relu = true;
+  if (user != kNone && (l.node(user).op == &kRelu || l.node(user).op == &kClip)) {
+    fusion.activation = &l.node(user);
     fusion.result = user;
   }
   return fusion;
@@ -109,11 +123,7 @@ dnnl::primitive_attr attributes_of(const Fusion& fusion, const Shape& y, Layout 
     post.append_sum(1.0F);
   else if (fusion.residual != kNone)
     post.append_binary(dnnl::algorithm::binary_add, descriptor(y, layout));
-#if HEATPROOF_DNNL_3
-  if (fusion.relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
-#else
-  if (fusion.relu) post.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
-#endif
+  if (fusion.activation != nullptr) append_activation(post, *fusion.activation);
   attr.set_post_ops(post);
   return attr;
 }
@@ -148,7 +158,7 @@ struct Choices {
   }
   dnnl::convolution_forward::primitive_desc free(dnnl::algorithm algorithm) const {
     return make(any_descriptor(x), any_descriptor(y),
-                attributes_of({.result = fusion.result, .relu = fusion.relu}, y, {}), algorithm);
+                attributes_of({.result = fusion.result, .activation = fusion.activation}, y, {}), algorithm);
   }
   dnnl::convolution_forward::primitive_desc with(
       Layout source, Layout target, dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct) const {
@@ -261,7 +271,7 @@ void lower_conv(Lowering& l, NodeId id) {
   arguments.push_back({DNNL_ARG_DST, y.buffer, chosen.pd.dst_desc(), true});
   std::string name = fmt::format("Conv {} {}", l.node(id).name, chosen.pd.impl_info_str());
   if (fusion.residual != kNone) name += " +add";
-  if (fusion.relu) name += " +relu";
+  if (fusion.activation != nullptr) name += fusion.activation->op == &kRelu ? " +relu" : " +clip";
   const double work = multiply_adds(y.shape, l.shape(weights));
   if (fusion.in_place)
     emit_in_place(l, std::move(name), chosen, std::move(arguments), residual, y, work, fusion.copied);
@@ -269,6 +279,41 @@ void lower_conv(Lowering& l, NodeId id) {
     l.emit(std::move(name), dnnl::convolution_forward(chosen.pd), std::move(arguments),
            chosen.pd.scratchpad_desc(), work);
   if (fusion.result != id) l.mark_fused(id);
+}
+
+/// Whether a convolution of joined channels is cheaper as a sum of convolutions of the parts: what is read
+/// and written between them must be less than what would be copied.
+bool pays_in_parts(Value node, Value joined) {
+  constexpr std::int64_t kFewChannels = 32;
+  const auto parts = static_cast<std::int64_t>(joined.inputs());
+  for (std::size_t i = 0; i < joined.inputs(); ++i) {
+    if (joined.input(i).shape()[1] < kFewChannels) return false;
+  }
+  return parts > 1 && conv_geometry(node.attributes(), node.input(1).shape()).group == 1 &&
+         2 * (parts - 1) * node.shape().elements() <= joined.shape().elements();
+}
+
+Value convolve_parts(Value node, const std::vector<bool>& sole_use) {
+  const Value joined = node.input(0);
+  const Value weights = node.input(1);
+  if (!sole_use[0] || !joins_channels(joined) || !weights.constant() || !pays_in_parts(node, joined))
+    return {};
+  Builder& g = node.builder();
+  const Attributes attributes = node.attributes();
+  const std::string name = node.node().name;
+  const std::vector<std::int64_t> steps(weights.shape().size(), 1);
+  std::vector<std::int64_t> starts(weights.shape().size(), 0);
+  std::vector<std::int64_t> ends(weights.shape().begin(), weights.shape().end());
+  Value sum;
+  for (std::size_t i = 0; i < joined.inputs(); ++i) {
+    ends[1] = starts[1] + joined.input(i).shape()[1];
+    const Value part = g.add(kSlice, {weights}, {{"starts", starts}, {"ends", ends}, {"steps", steps}});
+    starts[1] = ends[1];
+    const Value bias = i + 1 == joined.inputs() ? node.input(2) : Value{};
+    const Value term = g.add(kConv, {joined.input(i), part, bias}, attributes, name);
+    sum = sum ? g.add(kAdd, {sum, term}) : term;
+  }
+  return sum;
 }
 
 }  // namespace
@@ -298,6 +343,7 @@ const Operator kConv = {
     .derivative = conv_derivative,
     .linear = conv_linear,
     .simplify = simplify,
+    .compiled = convolve_parts,
     .sign = sign,
     .windowed = windowed,
     .lower = lower_conv,

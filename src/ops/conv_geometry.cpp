@@ -71,14 +71,13 @@ std::int64_t conv_transpose_size(const ConvGeometry& g, std::size_t i, std::int6
 
 namespace {
 
-/// A matrix at every pixel: its adjoint is the convolution with the transposed matrix, which oneDNN computes
-/// faster than the adjoint, and with what follows fused.
+/// A matrix at every pixel (or every other): its adjoint is the convolution with the transposed matrix, which
+/// oneDNN computes faster than the adjoint, and with what follows fused.
 bool is_pointwise(const ConvGeometry& g, const Shape& x) {
   const auto all = [](const std::vector<std::int64_t>& v, std::int64_t value) {
     return std::ranges::all_of(v, [=](std::int64_t i) { return i == value; });
   };
-  return g.group == 1 && all(g.kernel, 1) && all(g.strides, 1) && all(g.pads_begin, 0) &&
-         all(g.pads_end, 0) && x.rank() > 2;
+  return g.group == 1 && all(g.kernel, 1) && all(g.pads_begin, 0) && all(g.pads_end, 0) && x.rank() > 2;
 }
 
 }  // namespace
@@ -90,7 +89,15 @@ Value conv_adjoint(Value s, Value weights, Attributes attributes, const Shape& x
     std::vector<std::int64_t> swapped(weights.shape().size());
     std::iota(swapped.begin(), swapped.end(), 0);
     std::swap(swapped[0], swapped[1]);
-    return s.builder().add(kConv, {s, transpose(weights, swapped)}, {{"kernel_shape", g.kernel}});
+    const Value pixels =
+        s.builder().add(kConv, {s, transpose(weights, swapped)}, {{"kernel_shape", g.kernel}});
+    if (pixels.shape() == x) return pixels;
+    std::vector<std::int64_t> steps{1, 1};
+    steps.insert(steps.end(), g.strides.begin(), g.strides.end());
+    return s.builder().add(kUnslice, {pixels},
+                           {{"shape", std::vector<std::int64_t>(x.begin(), x.end())},
+                            {"starts", std::vector<std::int64_t>(x.size(), 0)},
+                            {"steps", steps}});
   }
   std::vector<std::int64_t> padding;
   bool any = false;

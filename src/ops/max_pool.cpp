@@ -6,6 +6,7 @@
 
 #include "base/simd.h"
 #include "base/threads.h"
+#include "ops/concat.h"
 #include "ops/elementwise.h"
 #include "ops/pooling.h"
 
@@ -244,6 +245,17 @@ void lower_gradient(Lowering& l, NodeId id) {
           }});
 }
 
+/// Pooled parts are smaller when they are joined, and may not have to be.
+Value pool_parts(Value pool, const std::vector<bool>& sole_use) {
+  const Value joined = pool.input(0);
+  if (!sole_use[0] || !joins_channels(joined)) return {};
+  const Attributes window = pool.attributes();
+  std::vector<Value> parts;
+  for (std::size_t i = 0; i < joined.inputs(); ++i)
+    parts.push_back(pool.builder().add(kMaxPool, {joined.input(i)}, window));
+  return pool.builder().add(kConcat, parts, {{"axis", std::int64_t{1}}});
+}
+
 }  // namespace
 
 const Operator kMaxPool = {
@@ -256,6 +268,7 @@ const Operator kMaxPool = {
         [](Value n, Value g) {
           return std::vector{g.builder().add(kMaxPoolGradient, {n.input(0), g}, n.attributes())};
         },
+    .compiled = pool_parts,
     .sign = keep_sign,
     .windowed = [](const NodeView& v) -> std::optional<Windowed> { return pool_windows(v, kLowest); },
     .lower =

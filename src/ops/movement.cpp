@@ -45,6 +45,12 @@ void run_typed(const StridedCopy& c, const T* from, T* to) {
   });
 }
 
+void clear(void* memory, std::size_t bytes) {
+  parallel_for(static_cast<std::int64_t>(bytes), 1 << 16, [=](std::int64_t begin, std::int64_t end) {
+    std::memset(static_cast<char*>(memory) + begin, 0, static_cast<std::size_t>(end - begin));
+  });
+}
+
 }  // namespace
 
 void StridedCopy::simplify() {
@@ -110,7 +116,7 @@ void emit_copy(Lowering& l, std::string name, BufferId from, BufferId to, Stride
             const void* source = bind.pointer(from);
             void* target = bind.pointer(to);
             return [=] {
-              if (clear_first) std::memset(target, 0, bytes);
+              if (clear_first) clear(target, bytes);
               copy.run(source, target);
             };
           }});

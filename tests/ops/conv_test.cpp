@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "engine/program.h"
 #include "ops/arithmetic.h"
@@ -159,6 +160,38 @@ TEST(Conv, FusesReluAndResidualWithoutChangingTheResult) {
   for (std::size_t i = 0; i < expected.data<float>().size(); ++i)
     expected.data<float>()[i] = std::max(0.0F, expected.data<float>()[i] + residual.data<float>()[i]);
   expect_close(fused, expected, 1e-4, 1e-4);
+}
+
+TEST(Conv, FusesClipWithoutChangingTheResult) {
+  struct Bounds {
+    Attributes attributes;
+    float least, most;
+  };
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const Tensor residual = random_tensor({2, 16, 11, 11}, 9);
+  for (const auto& [attributes, least, most] :
+       {Bounds{{{"min", 0.0}, {"max", 1.5}}, 0, 1.5}, Bounds{{{"min", -0.5}}, -0.5, kInfinity},
+        Bounds{{{"max", 0.25}}, -kInfinity, 0.25}}) {
+    for (const std::int64_t group : {1, 16}) {
+      const Case c{{2, 16, 11, 11}, {16, 16 / group, 3, 3}, 1, 1, 1, group};
+      const Tensor x = random_tensor(c.x, 1);
+      const Tensor w = random_tensor(c.w, 2);
+      for (const bool add : {false, true}) {
+        const Tensor fused = run_graph(
+            [&](Builder& g, const auto& in) {
+              const Value y = g.add(kConv, {in[0], g.constant(w)}, attributes_of(c));
+              return g.add(kClip, {add ? y + in[1] : y}, attributes);
+            },
+            {x, residual});
+        Tensor expected = naive_conv(x, w, 1, 1, 1, group);
+        for (std::size_t i = 0; i < expected.data<float>().size(); ++i) {
+          float& v = expected.data<float>()[i];
+          v = std::min(std::max(v + (add ? residual.data<float>()[i] : 0), least), most);
+        }
+        expect_close(fused, expected, 1e-4, 1e-4);
+      }
+    }
+  }
 }
 
 TEST(Conv, ResidualsThatAreReadAgainKeepTheirValues) {

@@ -58,6 +58,7 @@ std::span<float> row_of(Tensor& t, std::int64_t i) {
 
 std::vector<std::vector<double>> attributions(const Tensor& relevance, const Parameters& p) {
   const std::string& normalise = p.text("normalise");
+  const bool absolute = p.flag("abs");
   std::vector<std::vector<double>> all;
   std::vector<double> largest;
   for (std::int64_t i = 0; i < relevance.shape()[0]; ++i) {
@@ -66,7 +67,7 @@ std::vector<std::vector<double>> attributions(const Tensor& relevance, const Par
     largest.push_back(0);
     for (double& v : all.back()) {
       largest.back() = std::max(largest.back(), std::fabs(v));
-      if (p.flag("abs")) v = std::fabs(v);
+      if (absolute) v = std::fabs(v);
     }
   }
   if (normalise == "none") return all;
@@ -238,9 +239,15 @@ std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64
 
 std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64_t walks, std::int64_t steps,
                                                  const std::vector<std::int64_t>& patch,
-                                                 const std::string& kind, const Edit& edit) {
+                                                 const std::string& kind, const Edit& edit,
+                                                 const Advance& advance) {
   std::vector<std::vector<double>> result(static_cast<std::size_t>(e.size()),
                                           std::vector<double>(static_cast<std::size_t>(walks * steps)));
+  std::function<std::vector<Place>(std::int64_t, std::int64_t, std::span<float>)> next;
+  if (advance)
+    next = [&](std::int64_t walk, std::int64_t step, std::span<float> x) {
+      return advance(walk / walks, walk % walks * steps + step, x);
+    };
   e.network.walk({.count = e.size() * walks,
                   .steps = steps,
                   .patch = patch,
@@ -255,7 +262,8 @@ std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64
                         const auto i = static_cast<std::size_t>(walk / walks);
                         result[i][static_cast<std::size_t>(walk % walks * steps + step)] =
                             watched(scores, e.targets[i], kind);
-                      }},
+                      },
+                  .advance = std::move(next)},
                  kind == "probability" ? ScoreKind::probability : ScoreKind::logit);
   return result;
 }
@@ -335,8 +343,23 @@ void check_patch(const Evaluation& e, const std::string& parameter, std::int64_t
 
 std::vector<double> scores_of_inputs(const Evaluation& e, const std::string& kind) {
   std::vector<double> scores;
-  for (const auto& row : scores_of_edits(e, 1, kind, [](std::int64_t, std::int64_t, std::span<float>) {}))
-    scores.push_back(row[0]);
+  if (!e.logits.defined()) {
+    for (const auto& row : scores_of_edits(e, 1, kind, [](std::int64_t, std::int64_t, std::span<float>) {}))
+      scores.push_back(row[0]);
+    return scores;
+  }
+  for (std::int64_t i = 0; i < e.size(); ++i) {
+    const auto row = row_of(e.logits, i);
+    const std::int64_t target = e.targets[static_cast<std::size_t>(i)];
+    if (kind != "probability") {
+      scores.push_back(watched(row, target, kind));
+      continue;
+    }
+    double sum = 0;  // of probabilities relative to the target's
+    const double own = row[static_cast<std::size_t>(target)];
+    for (const float v : row) sum += std::exp(v - own);
+    scores.push_back(1 / sum);
+  }
   return scores;
 }
 

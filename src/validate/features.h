@@ -78,10 +78,14 @@ std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64
                                                  const std::string& kind, const Edit& edit);
 /// The same where the copies are steps of walks along which only patches of size `patch` (along the spatial
 /// axes) change from one step to the next: copy = walk · steps + step. Computed incrementally where that is
-/// cheaper.
+/// cheaper. `advance`, where it is known what changes, turns a step's copy into the next and tells where, as
+/// Walks::advance does.
+using Place = std::vector<std::int64_t>;
+using Advance = std::function<std::vector<Place>(std::int64_t sample, std::int64_t copy, std::span<float> x)>;
 std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64_t walks, std::int64_t steps,
                                                  const std::vector<std::int64_t>& patch,
-                                                 const std::string& kind, const Edit& edit);
+                                                 const std::string& kind, const Edit& edit,
+                                                 const Advance& advance = {});
 /// How many random orders are averaged where relevance gives none.
 Parameter orders_parameter();
 /// Replaces scores and curves of `samples`, whose order is chance, by means over so many orders; `once`

@@ -32,11 +32,26 @@ struct Patches {
     return x.rank() == 3 ? std::vector{std::min(side, width)} : std::vector<std::int64_t>{};
   }
 
+  /// First position of a patch; one that sticks out begins at the edge.
+  std::int64_t first_row(std::int64_t patch) const {
+    return std::max<std::int64_t>(0, patch / cols * side - top);
+  }
+  std::int64_t first_column(std::int64_t patch) const {
+    return std::max<std::int64_t>(0, patch % cols * side - left);
+  }
+  /// First position of a window of `size` that lies inside of the input and holds the patch.
+  Place place(const Shape& x, std::int64_t patch) const {
+    const Place sizes = size(x);
+    Place at{std::min(first_column(patch), width - sizes.back())};
+    if (sizes.size() == 2) at.insert(at.begin(), std::min(first_row(patch), height - sizes[0]));
+    return at;
+  }
+
   template <typename F>
   void for_features(std::int64_t patch, F f) const {
-    const std::int64_t y0 = std::max<std::int64_t>(0, patch / cols * side - top);
+    const std::int64_t y0 = first_row(patch);
     const std::int64_t y1 = height == 1 ? 1 : std::min(height, (patch / cols + 1) * side - top);
-    const std::int64_t x0 = std::max<std::int64_t>(0, patch % cols * side - left);
+    const std::int64_t x0 = first_column(patch);
     const std::int64_t x1 = std::min(width, (patch % cols + 1) * side - left);
     for (std::int64_t c = 0; c < channels; ++c) {
       for (std::int64_t y = y0; y < y1; ++y) {
@@ -139,13 +154,20 @@ std::vector<std::vector<double>> walk(const Evaluation& e, const Patches& g, con
   std::vector<std::vector<float>> baselines;
   for (std::int64_t i = 0; i < e.size(); ++i)
     baselines.push_back(filler_of(e, i, g, p.text("perturb_baseline"), orders[static_cast<std::size_t>(i)]));
-  return scores_of_walks(e, 1, steps, g.size(e.inputs.shape()), p.text("score"),
-                         [&](std::int64_t i, std::int64_t k, std::span<float> x) {
-                           const auto at = static_cast<std::size_t>(i);
-                           for (std::int64_t s = 0; s <= k; ++s)
-                             g.for_features(orders[at][static_cast<std::size_t>(s)],
-                                            [&](std::size_t f) { x[f] = baselines[at][f]; });
-                         });
+  const auto remove = [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+    const auto at = static_cast<std::size_t>(i);
+    const std::int64_t patch = orders[at][static_cast<std::size_t>(k)];
+    g.for_features(patch, [&](std::size_t f) { x[f] = baselines[at][f]; });
+    return patch;
+  };
+  return scores_of_walks(
+      e, 1, steps, g.size(e.inputs.shape()), p.text("score"),
+      [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+        for (std::int64_t s = 0; s <= k; ++s) remove(i, s, x);
+      },
+      [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+        return std::vector<Place>{g.place(e.inputs.shape(), remove(i, k, x))};
+      });
 }
 
 Scores region_perturbation_once(const Evaluation& e, const Parameters& p) {

@@ -5,9 +5,11 @@
 #include <openssl/evp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "heatproof/error.h"
 
@@ -21,18 +23,43 @@ bool is_stream(const std::filesystem::path& path) {
   return std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error);
 }
 
-class TemporaryFile {
+void create_folder_of(const std::filesystem::path& path) {
+  if (!path.has_parent_path()) return;
+  std::error_code error;
+  std::filesystem::create_directories(path.parent_path(), error);
+  if (error) {
+    throw Error(fmt::format("{}: cannot create the folder ({}); choose another with --out",
+                            path.parent_path().string(), error.message()));
+  }
+}
+
+[[noreturn]] void fail_reading(const std::filesystem::path& path) {
+  throw InputError(
+      fmt::format("{}: cannot be read ({}); check its permissions", path.string(), std::strerror(errno)));
+}
+
+void check_readable(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error))
+    throw InputError(fmt::format("{}: no such file; check the path", path.string()));
+  if (std::filesystem::is_directory(path, error))
+    throw InputError(fmt::format("{}: is a folder, expected a file", path.string()));
+}
+
+}  // namespace
+
+class FileWriter::File {
  public:
-  explicit TemporaryFile(std::filesystem::path target)
+  explicit File(std::filesystem::path target)
       : target_(std::move(target)), done_(is_stream(target_)), direct_(done_) {
     path_ = direct_ ? target_.string() : target_.string() + fmt::format(".{}.tmp", ::getpid());
     const int create = direct_ ? 0 : O_CREAT | O_TRUNC;
     descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | create, 0644);
     if (descriptor_ < 0) fail("cannot create it");
   }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() {
     if (descriptor_ >= 0) ::close(descriptor_);
     if (!done_) ::unlink(path_.c_str());
   }
@@ -44,6 +71,14 @@ class TemporaryFile {
       if (n < 0) fail("cannot write it");
       bytes.remove_prefix(static_cast<std::size_t>(n));
     }
+  }
+
+  bool direct() const { return direct_; }
+
+  void rewrite(std::string_view bytes) {
+    if (::lseek(descriptor_, 0, SEEK_SET) < 0) fail("cannot write it");
+    write(bytes);
+    if (::lseek(descriptor_, 0, SEEK_END) < 0) fail("cannot write it");
   }
 
   void commit() {
@@ -68,16 +103,46 @@ class TemporaryFile {
   bool direct_;  // no file of its own
 };
 
-}  // namespace
+FileWriter::FileWriter(const std::filesystem::path& path) {
+  create_folder_of(path);
+  file_ = std::make_unique<File>(path);
+}
+FileWriter::~FileWriter() = default;
+bool FileWriter::can_rewrite() const { return !file_->direct(); }
+void FileWriter::write(std::string_view bytes) { file_->write(bytes); }
+void FileWriter::rewrite(std::string_view bytes) { file_->rewrite(bytes); }
+void FileWriter::commit() { file_->commit(); }
+
+FileReader::FileReader(const std::filesystem::path& path) : path_(path) {
+  check_readable(path);
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor_ < 0) fail_reading(path);
+  std::error_code error;
+  size_ = static_cast<std::size_t>(std::filesystem::file_size(path, error));
+  if (error) size_ = 0;
+}
+FileReader::FileReader(FileReader&& other) noexcept
+    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_) {}
+FileReader::~FileReader() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+std::string FileReader::read(std::size_t offset, std::size_t count) const {
+  std::string bytes(offset < size_ ? std::min(count, size_ - offset) : 0, '\0');
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t n =
+        ::pread(descriptor_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail_reading(path_);
+    if (n == 0) bytes.resize(done);  // the file became shorter
+    done += static_cast<std::size_t>(n);
+  }
+  return bytes;
+}
 
 std::string read_file(const std::filesystem::path& path) {
+  check_readable(path);
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
-    throw InputError(fmt::format("{}: no such file; check the path", path.string()));
-  }
-  if (std::filesystem::is_directory(path, error)) {
-    throw InputError(fmt::format("{}: is a folder, expected a file", path.string()));
-  }
   std::ifstream in(path, std::ios::binary);
   std::string bytes;
   constexpr std::size_t kPart = std::size_t{1} << 20;
@@ -89,23 +154,12 @@ std::string read_file(const std::filesystem::path& path) {
     in.read(bytes.data() + before, static_cast<std::streamsize>(kPart));
     bytes.resize(before + static_cast<std::size_t>(in.gcount()));
   }
-  if (!in.eof()) {
-    throw InputError(
-        fmt::format("{}: cannot be read ({}); check its permissions", path.string(), std::strerror(errno)));
-  }
+  if (!in.eof()) fail_reading(path);
   return bytes;
 }
 
 void write_file(const std::filesystem::path& path, std::string_view bytes) {
-  if (path.has_parent_path()) {
-    std::error_code error;
-    std::filesystem::create_directories(path.parent_path(), error);
-    if (error) {
-      throw Error(fmt::format("{}: cannot create the folder ({}); choose another with --out",
-                              path.parent_path().string(), error.message()));
-    }
-  }
-  TemporaryFile file(path);
+  FileWriter file(path);
   file.write(bytes);
   file.commit();
 }

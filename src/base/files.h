@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,44 @@ std::string read_file(const std::filesystem::path& path);
 /// Writes the whole file or nothing: to a temporary name beside it, flushed to disk, then renamed.
 /// Throws Error (disk full, no permission); the old file, if any, is then still there.
 void write_file(const std::filesystem::path& path, std::string_view bytes);
+
+/// The same, part by part.
+class FileWriter {
+ public:
+  explicit FileWriter(const std::filesystem::path& path);
+  ~FileWriter();  // without commit: nothing is left
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+
+  /// False for devices and pipes, which are written to as they are.
+  bool can_rewrite() const;
+  void write(std::string_view bytes);
+  /// Replaces bytes that were written, from the start of the file.
+  void rewrite(std::string_view bytes);
+  void commit();
+
+ private:
+  class File;
+  std::unique_ptr<File> file_;
+};
+
+/// A file that is read in parts. Throws InputError when it cannot be read.
+class FileReader {
+ public:
+  explicit FileReader(const std::filesystem::path& path);
+  ~FileReader();
+  FileReader(FileReader&& other) noexcept;
+  FileReader& operator=(FileReader&&) = delete;
+
+  std::size_t size() const { return size_; }
+  /// `count` bytes from `offset`, fewer at the end; safe to call from several threads.
+  std::string read(std::size_t offset, std::size_t count) const;
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  std::size_t size_ = 0;
+};
 
 /// SHA-256 (FIPS 180-4) as 64 hexadecimal digits.
 std::string sha256(std::string_view bytes);

@@ -84,15 +84,6 @@ std::string about_of(const std::string& group) {
          "that its values are those of chance.";
 }
 
-/// From black to white where that is known, else from the smallest to the largest value of the inputs.
-double range_of(const Evaluation& e) {
-  double range = 0;
-  for (std::size_t c = 0; c < e.black.size(); ++c) range = std::max(range, e.white[c] - e.black[c]);
-  if (range > 0) return range;
-  const auto [least, most] = std::ranges::minmax(e.inputs.data<float>());
-  return most > least ? static_cast<double>(most) - least : 1;
-}
-
 std::string filled(std::string text, const std::string& mark, const std::string& value) {
   const std::size_t at = text.find(mark);
   return at == std::string::npos ? text : text.replace(at, mark.size(), value);
@@ -100,16 +91,16 @@ std::string filled(std::string text, const std::string& mark, const std::string&
 
 }  // namespace
 
-std::vector<AxiomRow> axioms_of(const Evaluation& e, std::vector<LeftOut>& left_out) {
-  const Shape& shape = e.inputs.shape();
+std::vector<AxiomRow> axioms_of(const AboutInputs& inputs, std::vector<LeftOut>& left_out) {
+  const Shape& shape = inputs.shape;
   const bool image = shape.rank() == 4;
-  const bool small = e.inputs.elements() / e.size() < 20000;
+  const bool small = shape.elements() < 20000;
   std::vector<AxiomRow> wanted;
   for (const Template& t : templates()) {
     if ((t.where & (small ? kSmall : kLarge)) == 0 || (!image && (t.where & kImage) != 0)) continue;
-    if ((t.where & kMasks) != 0 && !e.masks.defined()) continue;
+    if ((t.where & kMasks) != 0 && !inputs.masks) continue;
     const std::string text = filled(filled(t.metric, "{patch}", std::to_string(usual_patch(shape))),
-                                    "{shift}", fmt::format("{:.6g}", -range_of(e)));
+                                    "{shift}", fmt::format("{:.6g}", -inputs.range));
     if ((t.where & kPatches) != 0 && longer_side(shape) < 2) {
       left_out.push_back({text, "the input is a single feature, so that there is no order to remove it in"});
       continue;
@@ -135,18 +126,25 @@ std::string Axiom::label() const {
                      metric.parameters.text("rewrite"));
 }
 
-Axiom measure(const AxiomRow& row, const Evaluation& e, const Evaluation* uniform) {
+void RowScores::add(const Evaluation& e, const Evaluation* uniform) {
+  const MetricSpec metric = parse_metric(row.metric);
+  const auto measured = evaluate(metric, e).values;
+  scores.insert(scores.end(), measured.begin(), measured.end());
+  if (uniform == nullptr) return;
+  const auto chance = evaluate(metric, *uniform).values;
+  control.insert(control.end(), chance.begin(), chance.end());
+}
+
+Axiom RowScores::axiom(const Network& network, std::uint64_t seed) const {
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   const MetricSpec metric = parse_metric(row.metric);
-  const std::vector<double> scores = evaluate(metric, e).values;
   const auto [least, most] = std::ranges::minmax(scores);
-  const Bootstrap bootstrap(scores.size(), e.seed);
+  const Bootstrap bootstrap(scores.size(), seed);
   Axiom axiom{metric, row.text,           scores, bootstrap.interval(scores), least, most,
               kNaN,   {kNaN, kNaN, kNaN}, {}};
   if (metric.metric->name == "implementation_invariance")
-    axiom.coverage = coverage(find_equivalent(metric.parameters.text("rewrite")), e.network.graph(1));
-  if (uniform == nullptr) return axiom;
-  const std::vector<double> control = evaluate(metric, *uniform).values;
+    axiom.coverage = coverage(find_equivalent(metric.parameters.text("rewrite")), network.graph(1));
+  if (control.empty()) return axiom;
   axiom.uniform = mean_of(control);
   std::vector<double> better;
   for (std::size_t i = 0; i < scores.size(); ++i)

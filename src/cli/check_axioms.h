@@ -28,7 +28,12 @@ struct LeftOut {
 
 /// The axioms, in the order of the page: those that the inputs allow, with patches and shifts of their size,
 /// and the metrics of localisation where there are masks.
-std::vector<AxiomRow> axioms_of(const Evaluation& evaluation, std::vector<LeftOut>& left_out);
+struct AboutInputs {
+  Shape shape;  // of one, with a leading 1
+  bool masks = false;
+  double range = 1;  // from black to white, or of their values
+};
+std::vector<AxiomRow> axioms_of(const AboutInputs& inputs, std::vector<LeftOut>& left_out);
 
 /// Metrics that were asked for, as they declare themselves.
 AxiomRow row_of_metric(const std::string& metric);
@@ -49,7 +54,14 @@ struct Axiom {
   std::string label() const;
 };
 
-/// uniform: the control, or null.
-Axiom measure(const AxiomRow& row, const Evaluation& evaluation, const Evaluation* uniform);
+/// Scores of a row, as far as it was measured.
+struct RowScores {
+  AxiomRow row;
+  std::vector<double> scores, control;
+
+  /// Measures some samples. uniform: the control, or null.
+  void add(const Evaluation& evaluation, const Evaluation* uniform);
+  Axiom axiom(const Network& network, std::uint64_t seed) const;
+};
 
 }  // namespace heatproof::cli

@@ -5,22 +5,10 @@
 #include <cmath>
 
 #include "cli/common.h"
-#include "validate/features.h"
-#include "validate/motion.h"
 
 namespace heatproof::cli {
 
 namespace {
-
-/// Change from frame to frame of a video: the steps' ratios.
-std::vector<double> changes_along(const Evaluation& e) {
-  std::vector<double> changes;
-  const auto row = [](const Tensor& t, std::int64_t i) { return row_of(t, i); };
-  for (std::int64_t k = 1; k < e.size(); ++k)
-    changes.push_back(change_per_distance(row(e.relevance, k - 1), row(e.relevance, k), row(e.inputs, k - 1),
-                                          row(e.inputs, k)));
-  return changes;
-}
 
 /// One row of the axioms; what there is only of several samples is left out of one.
 void print_axiom(bool many, std::string_view name, std::string_view mean, std::string_view interval,
@@ -72,9 +60,9 @@ void print_check_text(const Recipe& recipe, std::size_t samples, const std::vect
   print_ledger(recipe, ledger);
 }
 
-void print_check_json(const Recipe& recipe, const Evaluation& e, const std::vector<Axiom>& axioms,
-                      const std::vector<LeftOut>& left_out, const std::vector<LedgerLine>& ledger,
-                      bool frames) {
+void print_check_json(const Recipe& recipe, const std::vector<std::int64_t>& targets,
+                      const std::vector<Axiom>& axioms, const std::vector<LeftOut>& left_out,
+                      const std::vector<LedgerLine>& ledger, const std::vector<double>* frame_changes) {
   nlohmann::json list = nlohmann::json::array();
   for (const Axiom& a : axioms) {
     list.push_back(
@@ -105,11 +93,11 @@ void print_check_json(const Recipe& recipe, const Evaluation& e, const std::vect
   nlohmann::json unmeasured = nlohmann::json::array();
   for (const LeftOut& l : left_out) unmeasured.push_back({{"metric", l.metric}, {"reason", l.reason}});
   nlohmann::json result{{"recipe", recipe.text},
-                        {"targets", e.targets},
+                        {"targets", targets},
                         {"axioms", list},
                         {"left_out", unmeasured},
                         {"ledger", lines}};
-  if (frames) result["frame_changes"] = changes_along(e);
+  if (frame_changes != nullptr) result["frame_changes"] = *frame_changes;
   print_json(result);
 }
 

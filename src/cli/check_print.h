@@ -10,9 +10,9 @@ namespace heatproof::cli {
 void print_check_text(const Recipe& recipe, std::size_t samples, const std::vector<Axiom>& axioms,
                       const std::vector<LeftOut>& left_out, const std::vector<report::LedgerRow>& ledger);
 
-/// frames: the samples are a video's, and how relevance changes along it belongs to the result.
-void print_check_json(const Recipe& recipe, const Evaluation& evaluation, const std::vector<Axiom>& axioms,
-                      const std::vector<LeftOut>& left_out, const std::vector<LedgerLine>& ledger,
-                      bool frames);
+/// frame_changes: of relevance along a video, where the samples are one; else null.
+void print_check_json(const Recipe& recipe, const std::vector<std::int64_t>& targets,
+                      const std::vector<Axiom>& axioms, const std::vector<LeftOut>& left_out,
+                      const std::vector<LedgerLine>& ledger, const std::vector<double>* frame_changes);
 
 }  // namespace heatproof::cli

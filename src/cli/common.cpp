@@ -11,7 +11,6 @@
 
 #include "base/files.h"
 #include "base/memory.h"
-#include "data/npy.h"
 #include "heatproof/error.h"
 
 namespace heatproof::cli {
@@ -138,40 +137,14 @@ Session::Session(const GlobalFlags& global, const ModelFlags& flags, bool silent
       options);
 }
 
-InputSet Session::load(const std::string& path, std::int64_t most) const {
+InputSource Session::open(const std::string& path, std::int64_t most) const {
   const Shape& shape = network_->input_shape();
-  InputSet set = load_inputs(path, preprocessing_, {shape.begin(), shape.end()}, most);
-  Shape wanted = shape;
-  wanted[0] = set.inputs.shape()[0];
-  if (set.inputs.shape() != wanted) {
-    throw InputError(
-        fmt::format("{}: data of shape {} does not fit the network's input {}; use --size and --channels",
-                    path, to_string(set.inputs.shape()), to_string(shape)));
-  }
-  return set;
+  return InputSource(path, preprocessing_, {shape.begin(), shape.end()}, most);
 }
 
-std::vector<std::int64_t> Session::targets(const std::string& text, const Tensor& logits) const {
-  const std::int64_t n = logits.shape()[0];
-  if (text == "auto") return argmax_rows(logits);
-  if (text.ends_with(".npy")) {
-    const Tensor t = read_npy(text);
-    if (t.dtype() != DType::i64 || t.elements() != n)
-      throw InputError(fmt::format("{}: {} integers are needed, one per input", text, n));
-    return {t.data<std::int64_t>().begin(), t.data<std::int64_t>().end()};
-  }
-  std::int64_t index = 0;
-  char* end = nullptr;
-  index = std::strtoll(text.c_str(), &end, 10);
-  if (text.empty() || *end != '\0') {
-    if (labels_.empty())
-      throw UsageError(fmt::format("--target {}: no labels are known; give an index or --labels FILE", text));
-    index = labels_.find(text);
-  }
-  if (index < 0 || index >= logits.shape()[1])
-    throw UsageError(
-        fmt::format("--target {}: the network has classes 0 to {}", text, logits.shape()[1] - 1));
-  return std::vector<std::int64_t>(static_cast<std::size_t>(n), index);
+void Session::at(std::int64_t first, std::int64_t inputs) const {
+  predicting_->at(first, inputs);
+  explaining_->at(first, inputs);
 }
 
 ExplainOptions Session::explain_options(std::uint64_t seed) const {
@@ -195,20 +168,6 @@ ExplainOn explain_on(const Recipe& recipe, const ExplainOptions& options) {
   return [recipe, options](const Network& network, const Tensor& x, auto targets, auto ids) {
     return Explainer(network, {recipe}, options).explain(x, targets, ids).relevance[0];
   };
-}
-
-void take_masks(InputSet& set, const std::string& input, const std::string& option, const Session& session,
-                const std::string& metric) {
-  if (!option.empty()) return load_masks(set, option, session.preprocessing());
-  if (!find_masks(set, input, session.preprocessing()) && !metric.empty())
-    throw UsageError(fmt::format(
-        "{} needs masks; give --masks FOLDER or FILE.npy, or put NAME.mask.png beside each image", metric));
-}
-
-std::vector<std::uint64_t> sample_ids(const InputSet& set) {
-  std::vector<std::uint64_t> ids;
-  for (const InputItem& item : set.items) ids.push_back(sample_id(item.hash));
-  return ids;
 }
 
 double parse_duration(const std::string& text) {
@@ -244,8 +203,13 @@ Progress::Progress(std::string what, bool quiet)
 Progress::~Progress() {
   if (show_) fmt::print(stderr, "\r\033[K");
 }
+void Progress::at(std::int64_t first, std::int64_t whole) {
+  first_ = first;
+  whole_ = whole;
+}
 void Progress::set(std::int64_t done, std::int64_t total) {
   if (!show_ || total <= 0) return;
+  if (whole_ > 0) done += first_, total = whole_;
   if (done >= total) {  // what comes next may print a line
     fmt::print(stderr, "\r\033[K");
     return;

@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "data/input_set.h"
-#include "data/masks.h"
+#include "data/input_source.h"
 #include "explain/explainer.h"
 #include "explain/network.h"
 #include "onnx/model.h"
@@ -50,10 +49,13 @@ class Progress {
   Progress(std::string what, bool quiet);
   ~Progress();
   void set(std::int64_t done, std::int64_t total);
+  /// What is set from now on is a part, which starts at `first` of `whole`; 0: all.
+  void at(std::int64_t first, std::int64_t whole);
 
  private:
   std::string what_;
   bool show_;
+  std::int64_t first_ = 0, whole_ = 0;
 };
 
 /// A loaded model with everything that the flags and MODEL.toml say of it.
@@ -69,9 +71,10 @@ class Session {
   /// True when the input's range is known, from photos' preprocessing.
   bool has_box() const { return has_box_; }
 
-  InputSet load(const std::string& path, std::int64_t most = 0) const;
-  /// `auto`, an index, a label or a .npy of N indices → one class per sample. `logits`: for auto.
-  std::vector<std::int64_t> targets(const std::string& text, const Tensor& logits) const;
+  /// Inputs as the network takes them.
+  InputSource open(const std::string& path, std::int64_t most = 0) const;
+  /// Progress from now on is that of a part of all inputs.
+  void at(std::int64_t first, std::int64_t inputs) const;
   ExplainOptions explain_options(std::uint64_t seed) const;
   /// Hash of all but the input that an explanation's score depends on: model, output, preprocessing of
   /// pixels.
@@ -91,14 +94,6 @@ class Session {
 
 /// Explains with a recipe on other networks.
 ExplainOn explain_on(const Recipe& recipe, const ExplainOptions& options);
-
-/// Takes the masks of `option` (--masks), or where it is empty those that lie beside the inputs. Throws
-/// UsageError where there are none although `metric` (empty: nothing) needs them.
-void take_masks(InputSet& set, const std::string& input, const std::string& option, const Session& session,
-                const std::string& metric);
-
-/// Numbers of the samples in random streams.
-std::vector<std::uint64_t> sample_ids(const InputSet& set);
 
 /// Seconds of "90s", "5m", "2h" or a plain number. Throws UsageError.
 double parse_duration(const std::string& text);

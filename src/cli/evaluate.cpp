@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <optional>
 
-#include "cli/common.h"
+#include "cli/inputs.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
 #include "report/page.h"
@@ -22,32 +24,48 @@ struct EvaluateFlags {
 };
 
 /// Relevance from a file, in the inputs' shape; heatmaps [N, H, W] or [N, 1, H, W] count for every channel.
-struct Attributions {
-  Tensor relevance, heatmap;
-  bool pixelwise = false;
-};
-
-Attributions read_attributions(const std::string& path, const Shape& wanted, Pool pool) {
-  const Tensor t = read_npy(path);
-  if (t.dtype() == DType::f32) check_finite(t, path);
-  if (t.dtype() == DType::f32 && t.shape() == wanted) return {t, pool_channels(t, pool)};
-  const bool image = wanted.rank() == 4;
-  const Shape flat = image ? Shape{wanted[0], wanted[2], wanted[3]} : wanted;
-  const Shape single = image ? Shape{wanted[0], 1, wanted[2], wanted[3]} : wanted;
-  if (t.dtype() != DType::f32 || (t.shape() != flat && t.shape() != single)) {
+class Attributions {
+ public:
+  Attributions(const std::string& path, const Shape& input, std::int64_t count)
+      : file_(path), path_(path), wanted_(input) {
+    wanted_[0] = count;
+    const bool image = wanted_.rank() == 4;
+    const Shape flat = image ? Shape{count, wanted_[2], wanted_[3]} : wanted_;
+    const Shape single = image ? Shape{count, 1, wanted_[2], wanted_[3]} : wanted_;
+    const Shape& given = file_.shape();
+    pixelwise_ = given != wanted_;
+    if (file_.dtype() == DType::f32 && (!pixelwise_ || given == flat || given == single)) return;
     throw InputError(fmt::format("{}: attributions of shape {}; the inputs' shape {}{} is needed", path,
-                                 to_string(t.shape()), to_string(wanted),
+                                 to_string(given), to_string(wanted_),
                                  image ? ", or heatmaps " + to_string(flat) : ""));
   }
-  const auto pixels = static_cast<std::size_t>(wanted[2] * wanted[3]);
-  Tensor relevance = Tensor::empty(DType::f32, wanted);
-  const auto to = relevance.data<float>();
-  for (std::size_t k = 0; k < to.size(); ++k) {
-    const std::size_t plane = k / pixels / static_cast<std::size_t>(wanted[1]);
-    to[k] = t.data<float>()[plane * pixels + k % pixels];
+
+  /// Those of samples [first, first + e.size()).
+  void give(Evaluation& e, std::int64_t first, Pool pool) const {
+    const Tensor t = file_.rows(first, first + e.size());
+    check_finite(t, path_, first * (t.elements() / e.size()));
+    e.pixelwise = pixelwise_;
+    if (!pixelwise_) {
+      e.relevance = t;
+      e.heatmap = pool_channels(t, pool);
+      return;
+    }
+    const auto pixels = static_cast<std::size_t>(wanted_[2] * wanted_[3]);
+    e.heatmap = t.reshaped({e.size(), wanted_[2], wanted_[3]});
+    e.relevance = Tensor::empty(DType::f32, e.inputs.shape());
+    const auto to = e.relevance.data<float>();
+    for (std::size_t k = 0; k < to.size(); ++k) {
+      const std::size_t plane = k / pixels / static_cast<std::size_t>(wanted_[1]);
+      to[k] = t.data<float>()[plane * pixels + k % pixels];
+    }
   }
-  return {relevance, t.reshaped(flat), true};
-}
+
+ private:
+  NpyFile file_;
+  std::string path_;
+  Shape wanted_;
+  bool pixelwise_ = false;
+};
 
 Pool pool_word(const std::string& word) { return pool_of(parse_recipe("uniform:pool=" + word)); }
 
@@ -65,8 +83,8 @@ std::string mean_text(const Interval& i) {
 }
 
 /// quiet: the mean alone.
-void print_scores(const InputSet& set, const MetricSpec& metric, const Scores& scores, const Interval& mean,
-                  bool quiet) {
+void print_scores(const std::vector<std::string>& names, const MetricSpec& metric, const Scores& scores,
+                  const Interval& mean, bool quiet) {
   const auto undefined =
       static_cast<std::size_t>(std::ranges::count_if(scores.values, [](double v) { return std::isnan(v); }));
   if (quiet) {
@@ -74,7 +92,7 @@ void print_scores(const InputSet& set, const MetricSpec& metric, const Scores& s
     return;
   }
   for (std::size_t i = 0; i < scores.values.size(); ++i)
-    fmt::print("{:>12.6g}  {}\n", scores.values[i], set.items[i].name);
+    fmt::print("{:>12.6g}  {}\n", scores.values[i], names[i]);
   fmt::print("{}  mean of {} ({}; {})\n", mean_text(mean), metric.text, metric.metric->unit,
              to_string(metric.better()));
   if (undefined > 0)
@@ -84,47 +102,72 @@ void print_scores(const InputSet& set, const MetricSpec& metric, const Scores& s
     fmt::print("{}\n", report::intervals_over(scores.values.size()));
 }
 
+/// Scores of samples that follow those that are there.
+void append(Scores& all, Scores part) {
+  all.values.insert(all.values.end(), part.values.begin(), part.values.end());
+  for (auto& [name, curves] : part.curves) std::ranges::move(curves, std::back_inserter(all.curves[name]));
+}
+
 void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
   if (f.recipe.empty() == f.attributions.empty())
     throw UsageError("evaluate needs either --recipe or --attributions");
   const MetricSpec metric = parse_metric(f.metric);
   const Session session(global, f.model);
-  InputSet set = session.load(f.input);
+  const Network& network = session.network();
+  const InputSource inputs = session.open(f.input);
   const bool needs_masks = metric.metric->needs_masks;
-  if (needs_masks || !f.masks.empty())
-    take_masks(set, f.input, f.masks, session, needs_masks ? metric.metric->name : "");
-  Evaluation e{.network = session.network(),
-               .inputs = set.inputs,
-               .logits = session.network().predict(set.inputs),
-               .masks = set.masks,
-               .black = session.black(),
-               .white = session.white(),
-               .seed = global.seed,
-               .ids = sample_ids(set)};
-  e.targets = session.targets(f.target, e.logits);
-  std::unique_ptr<Explainer> explainer;
-  std::string recipe_text;
-  if (f.attributions.empty()) {
-    const Recipe recipe = read_recipe(f.recipe);
-    recipe_text = recipe.text;
-    explainer = std::make_unique<Explainer>(session.network(), std::vector{recipe},
-                                            session.explain_options(global.seed));
-    e.explain = [&](const Tensor& x, auto targets, auto ids) {
-      return explainer->explain(x, targets, ids).relevance[0];
-    };
-    e.explain_on = explain_on(recipe, session.explain_options(global.seed));
-    e.relevance = e.explain(e.inputs, e.targets, e.ids);
-    e.heatmap = pool_channels(e.relevance, pool_of(recipe));
+  const Masks masks = needs_masks || !f.masks.empty()
+                          ? masks_of(inputs, f.masks, needs_masks ? metric.metric->name : "")
+                          : Masks();
+  const Targets targets(f.target, session, inputs);
+  std::optional<Attributions> given;
+  std::optional<Recipe> recipe;
+  std::optional<Explainer> explainer;
+  if (f.recipe.empty()) {
+    given.emplace(f.attributions, network.input_shape(), inputs.count());
   } else {
-    const Attributions a = read_attributions(f.attributions, set.inputs.shape(), pool_word(f.pool));
-    e.relevance = a.relevance;
-    e.heatmap = a.heatmap;
-    e.pixelwise = a.pixelwise;
+    recipe = read_recipe(f.recipe);
+    explainer.emplace(network, std::vector{*recipe}, session.explain_options(global.seed));
   }
-  const Scores scores = evaluate(metric, e);
+  std::optional<Donors> lent;  // read when a metric borrows
+  const auto donors = [&]() -> const Donors& {
+    if (!lent) lent = survey(session, inputs, targets, {}).donors(inputs);
+    return *lent;
+  };
+  Scores scores;
+  std::vector<std::string> names;
+  InputStream stream(inputs);
+  const std::int64_t together = measured_together(inputs, metric.compares_samples());
+  for (InputSet set = stream.next(together); set.size() > 0; set = stream.next(together)) {
+    const auto first = static_cast<std::int64_t>(names.size());
+    session.at(first, inputs.places());
+    masks.read(set);
+    Evaluation e{.network = network,
+                 .inputs = set.inputs,
+                 .logits = network.predict(set.inputs),
+                 .masks = set.masks,
+                 .black = session.black(),
+                 .white = session.white(),
+                 .seed = global.seed,
+                 .ids = sample_ids(set.items),
+                 .donors = donors};
+    e.targets = targets.of(set, e.logits);
+    if (given) {
+      given->give(e, first, pool_word(f.pool));
+    } else {
+      e.explain = [&](const Tensor& x, auto of, auto ids) {
+        return explainer->explain(x, of, ids).relevance[0];
+      };
+      e.explain_on = explain_on(*recipe, session.explain_options(global.seed));
+      e.relevance = e.explain(e.inputs, e.targets, e.ids);
+      e.heatmap = pool_channels(e.relevance, pool_of(*recipe));
+    }
+    append(scores, evaluate(metric, e));
+    for (const InputItem& item : set.items) names.push_back(item.name);
+  }
   const Interval interval = Bootstrap(scores.values.size(), global.seed).interval(scores.values);
   if (!global.json) {
-    print_scores(set, metric, scores, interval, global.quiet);
+    print_scores(names, metric, scores, interval, global.quiet);
     return;
   }
   // The contract's "curves" are those of the first name (MoRF for pixel-flipping); all are under
@@ -138,7 +181,7 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
                         {"mean", interval.mean},          {"low", interval.low},
                         {"high", interval.high},          {"curves", curves},
                         {"curves_by_name", scores.curves}};
-  if (!recipe_text.empty()) result["recipe"] = recipe_text;
+  if (recipe) result["recipe"] = recipe->text;
   print_json(result);
 }
 

@@ -5,7 +5,8 @@
 #include <filesystem>
 
 #include "base/files.h"
-#include "cli/common.h"
+#include "base/threads.h"
+#include "cli/inputs.h"
 #include "cli/selection_report.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
@@ -22,60 +23,82 @@ struct ExplainFlags {
   std::string input, recipe, target = "auto", raw, out;
 };
 
-/// NAME.heatmap.png and NAME.overlay.png for every sample; returns the paths.
-std::vector<std::string> draw(const std::filesystem::path& folder, const InputSet& set,
-                              const Tensor& heatmaps) {
-  std::vector<std::string> files;
+/// NAME.heatmap.png and NAME.overlay.png for every sample; adds the paths.
+void draw(const std::filesystem::path& folder, const InputSet& set, const Tensor& heatmaps,
+          std::vector<std::string>& files) {
   const auto height = static_cast<int>(heatmaps.shape()[1]);
   const auto width = static_cast<int>(heatmaps.shape()[2]);
   const auto pixels = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
-  for (std::size_t i = 0; i < set.items.size(); ++i) {
+  std::vector<std::vector<std::string>> written(set.items.size());
+  try_parallel_for(set.size(), [&](std::int64_t sample) {
+    const auto i = static_cast<std::size_t>(sample);
     const auto map = heatmaps.data<float>().subspan(i * pixels, pixels);
     std::string name = set.items[i].name;
     std::ranges::replace(name, ' ', '_');
     const auto write = [&](const char* kind, const report::Picture& picture) {
       const auto path = folder / fmt::format("{}.{}.png", name, kind);
       write_file(path, report::encode_png(report::enlarge(picture, 224)));
-      files.push_back(path.string());
+      written[i].push_back(path.string());
     };
     write("heatmap", report::draw_heatmap(map, height, width));
     const report::Picture photo = picture_of(set, i);
     if (!photo.rgb.empty()) write("overlay", report::draw_overlay(map, photo));
-  }
-  return files;
+  });
+  for (const auto& paths : written) files.insert(files.end(), paths.begin(), paths.end());
 }
+
+/// What is told of every sample.
+struct Told {
+  std::vector<std::string> names, files;
+  std::vector<std::int64_t> targets;
+  std::vector<double> scores, sums;
+
+  void add(const InputSet& set, const Tensor& logits, const std::vector<std::int64_t>& chosen,
+           const Tensor& relevance) {
+    const auto classes = static_cast<std::size_t>(logits.shape()[1]);
+    const auto size = static_cast<std::size_t>(relevance.elements()) / chosen.size();
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      names.push_back(set.items[i].name);
+      targets.push_back(chosen[i]);
+      scores.push_back(logits.data<float>()[i * classes + static_cast<std::size_t>(chosen[i])]);
+      double sum = 0;
+      for (float r : relevance.data<float>().subspan(i * size, size)) sum += r;
+      sums.push_back(sum);
+    }
+  }
+};
 
 void explain(const GlobalFlags& global, const ExplainFlags& f) {
   const Recipe recipe = read_recipe(f.recipe);
   const Session session(global, f.model);
-  const InputSet set = session.load(f.input);
-  const Tensor logits = session.network().predict(set.inputs);
-  const auto targets = session.targets(f.target, logits);
+  const InputSource inputs = session.open(f.input);
+  const Targets targets(f.target, session, inputs);
   Explainer explainer(session.network(), {recipe}, session.explain_options(global.seed));
-  const Explanation explanation = explainer.explain(set.inputs, targets, sample_ids(set));
-  if (!f.raw.empty()) write_file(f.raw, format_npy(explanation.relevance[0]));
-  std::vector<std::string> files;
-  if (!f.out.empty()) files = draw(f.out, set, pool_channels(explanation.relevance[0], pool_of(recipe)));
-  std::vector<double> scores;
-  std::vector<double> sums;
-  const auto size = static_cast<std::size_t>(session.network().input_shape().elements());
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    scores.push_back(logits.data<float>()[i * static_cast<std::size_t>(session.network().classes()) +
-                                          static_cast<std::size_t>(targets[i])]);
-    double sum = 0;
-    for (float r : explanation.relevance[0].data<float>().subspan(i * size, size)) sum += r;
-    sums.push_back(sum);
+  std::optional<NpyWriter> raw;
+  if (!f.raw.empty()) raw.emplace(f.raw, inputs.places());
+  Told told;
+  InputStream stream(inputs);
+  const std::int64_t together = explained_together(session, explainer, inputs);
+  for (InputSet set = stream.next(together); set.size() > 0; set = stream.next(together)) {
+    session.at(static_cast<std::int64_t>(told.names.size()), inputs.places());
+    const Tensor logits = session.network().predict(set.inputs);
+    const auto chosen = targets.of(set, logits);
+    const Tensor relevance = explainer.explain(set.inputs, chosen, sample_ids(set.items)).relevance[0];
+    if (raw) raw->append(relevance);
+    if (!f.out.empty()) draw(f.out, set, pool_channels(relevance, pool_of(recipe)), told.files);
+    told.add(set, logits, chosen, relevance);
   }
+  if (raw) raw->finish();
   if (global.json) {
     print_json({{"recipe", recipe.text},
-                {"targets", targets},
-                {"scores", scores},
-                {"relevance_sums", sums},
-                {"files", files}});
+                {"targets", told.targets},
+                {"scores", told.scores},
+                {"relevance_sums", told.sums},
+                {"files", told.files}});
   } else if (!global.quiet) {
-    for (std::size_t i = 0; i < targets.size(); ++i) {
-      fmt::print("{}  {}  score {:.4g}  relevance {:.4g}\n", set.items[i].name,
-                 session.labels().name(targets[i]), scores[i], sums[i]);
+    for (std::size_t i = 0; i < told.names.size(); ++i) {
+      fmt::print("{}  {}  score {:.4g}  relevance {:.4g}\n", told.names[i],
+                 session.labels().name(told.targets[i]), told.scores[i], told.sums[i]);
     }
   }
 }

@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "base/files.h"
-#include "cli/common.h"
+#include "cli/inputs.h"
 #include "data/npy.h"
 #include "engine/program.h"
 #include "graph/operator.h"
@@ -58,65 +58,92 @@ void run_named(const GlobalFlags& global, const RunFlags& f) {
   if (global.json) print_json({{"outputs", files}});
 }
 
-Tensor raw_output(const Session& session, const Tensor& inputs) {
-  const Network& network = session.network();
-  const std::int64_t n = inputs.shape()[0];
-  const std::int64_t size = std::min(network.batch(), n);
-  const bool many = static_cast<double>(n) >= convolution::runs_for_transforms(network.graph(1));
-  const auto how = many ? Convolutions::fastest : Convolutions::direct;
-  std::vector<Tensor> parts;
-  std::map<std::int64_t, Workspace> workspaces;
-  for (std::int64_t begin = 0; begin < n; begin += size) {
-    const std::int64_t count = std::min(size, n - begin);
-    if (!workspaces.contains(count)) {
-      Builder g;
-      Shape shape = inputs.shape();
-      shape[0] = count;
-      g.output("output", forward_view(g, network.graph(count), g.input("x", {DType::f32, shape}),
-                                      network.options().output_name)
-                             .output);
-      workspaces.emplace(count, Workspace(compile(g.build(), how)));
-    }
-    parts.push_back(workspaces.at(count).run({inputs.rows(begin, begin + count)})[0]);
+/// The output as the network gives it, batch by batch.
+class RawOutput {
+ public:
+  /// many: transformed weights pay.
+  RawOutput(const Session& session, bool many) : network_(session.network()), many_(many) {}
+
+  Tensor of(const Tensor& inputs) { return workspace(inputs.shape()[0]).run({inputs})[0]; }
+  /// Of one input.
+  Shape shape() { return graph(1).node(graph(1).outputs()[0].id).type.shape; }
+
+ private:
+  Graph graph(std::int64_t count) const {
+    Builder g;
+    Shape shape = network_.input_shape();
+    shape[0] = count;
+    g.output("output", forward_view(g, network_.graph(count), g.input("x", {DType::f32, shape}),
+                                    network_.options().output_name)
+                           .output);
+    return g.build();
   }
-  return concatenate(parts);
+
+  Workspace& workspace(std::int64_t count) {
+    const auto it = workspaces_.find(count);
+    if (it != workspaces_.end()) return it->second;
+    const auto how = many_ ? Convolutions::fastest : Convolutions::direct;
+    return workspaces_.emplace(count, Workspace(compile(graph(count), how))).first->second;
+  }
+
+  const Network& network_;
+  const bool many_;
+  std::map<std::int64_t, Workspace> workspaces_;
+};
+
+/// The most probable classes of one input, up to five, with what is printed of them.
+nlohmann::json top_of(const Session& session, std::span<const float> row, bool print) {
+  std::vector<std::int64_t> order(row.size());
+  for (std::size_t k = 0; k < row.size(); ++k) order[k] = static_cast<std::int64_t>(k);
+  const auto five = static_cast<std::ptrdiff_t>(std::min<std::size_t>(5, row.size()));
+  std::partial_sort(order.begin(), order.begin() + five, order.end(), [&](auto a, auto b) {
+    return row[static_cast<std::size_t>(a)] > row[static_cast<std::size_t>(b)];
+  });
+  nlohmann::json list = nlohmann::json::array();
+  for (std::ptrdiff_t k = 0; k < five; ++k) {
+    const std::int64_t c = order[static_cast<std::size_t>(k)];
+    const float probability = row[static_cast<std::size_t>(c)];
+    list.push_back({{"class", c}, {"label", session.labels().name(c)}, {"probability", probability}});
+    if (print) fmt::print("  {:6.2f} %  {}\n", 100 * probability, session.labels().name(c));
+  }
+  return list;
 }
 
 void run(const GlobalFlags& global, const RunFlags& f) {
   if (!f.inputs.empty()) return run_named(global, f);
   if (f.input.empty()) throw UsageError("run needs INPUT, or --input NAME=FILE.npy for every input");
   const Session session(global, f.model);
-  const InputSet set = session.load(f.input);
-  const Tensor output = raw_output(session, set.inputs);
-  if (!f.output.empty()) write_file(f.output, format_npy(output));
-  const Tensor probabilities = session.network().predict(set.inputs, ScoreKind::probability);
-  const auto best = argmax_rows(probabilities);
-  const auto classes = static_cast<std::size_t>(probabilities.shape()[1]);
+  const InputSource inputs = session.open(f.input);
+  const std::int64_t batch = std::min(session.network().batch(), inputs.places());
+  const double runs = convolution::runs_for_transforms(session.network().graph(1));
+  RawOutput raw(session, static_cast<double>(inputs.places()) >= runs);
+  std::optional<NpyWriter> output;
+  if (!f.output.empty()) output.emplace(f.output, inputs.places());
+  const bool print = !global.json && !global.quiet;
   nlohmann::json top = nlohmann::json::array();
+  std::vector<std::int64_t> targets;
   std::vector<double> scores;
-  for (std::size_t i = 0; i < best.size(); ++i) {
-    const auto row = probabilities.data<float>().subspan(i * classes, classes);
-    scores.push_back(row[static_cast<std::size_t>(best[i])]);
-    std::vector<std::int64_t> order(classes);
-    for (std::size_t k = 0; k < classes; ++k) order[k] = static_cast<std::int64_t>(k);
-    const auto five = static_cast<std::ptrdiff_t>(std::min<std::size_t>(5, classes));
-    std::partial_sort(order.begin(), order.begin() + five, order.end(), [&](auto a, auto b) {
-      return row[static_cast<std::size_t>(a)] > row[static_cast<std::size_t>(b)];
-    });
-    nlohmann::json list = nlohmann::json::array();
-    if (!global.json && !global.quiet) fmt::print("{}\n", set.items[i].name);
-    for (std::ptrdiff_t k = 0; k < five; ++k) {
-      const std::int64_t c = order[static_cast<std::size_t>(k)];
-      list.push_back({{"class", c},
-                      {"label", session.labels().name(c)},
-                      {"probability", row[static_cast<std::size_t>(c)]}});
-      if (!global.json && !global.quiet)
-        fmt::print("  {:6.2f} %  {}\n", 100 * row[static_cast<std::size_t>(c)], session.labels().name(c));
+  InputStream stream(inputs);
+  for (InputSet set = stream.next(batch); set.size() > 0; set = stream.next(batch)) {
+    session.at(static_cast<std::int64_t>(scores.size()), inputs.places());
+    if (output) output->append(raw.of(set.inputs));
+    const Tensor probabilities = session.network().predict(set.inputs, ScoreKind::probability);
+    const auto best = argmax_rows(probabilities);
+    const auto classes = static_cast<std::size_t>(probabilities.shape()[1]);
+    for (std::size_t i = 0; i < best.size(); ++i) {
+      const auto row = probabilities.data<float>().subspan(i * classes, classes);
+      targets.push_back(best[i]);
+      scores.push_back(row[static_cast<std::size_t>(best[i])]);
+      if (print) fmt::print("{}\n", set.items[i].name);
+      nlohmann::json list = top_of(session, row, print);
+      if (global.json) top.push_back(std::move(list));
     }
-    top.push_back(list);
   }
-  if (global.json)
-    print_json({{"targets", best}, {"scores", scores}, {"shape", output.shape()}, {"top", top}});
+  if (output) output->finish();
+  if (!global.json) return;
+  Shape shape = raw.shape();
+  shape[0] = static_cast<std::int64_t>(scores.size());
+  print_json({{"targets", targets}, {"scores", scores}, {"shape", shape}, {"top", top}});
 }
 
 }  // namespace

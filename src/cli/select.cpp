@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "base/files.h"
-#include "cli/common.h"
+#include "cli/inputs.h"
 #include "cli/selection_report.h"
 #include "heatproof/error.h"
 #include "report/facts.h"
@@ -140,19 +140,19 @@ std::vector<Recipe> recipes_of(const SelectFlags& f, const Session& session, std
   return with_controls(recipes.empty() ? default_recipes(session.has_box()) : std::move(recipes));
 }
 
-SelectionData data_of(const GlobalFlags& global, const SelectFlags& f, const Session& session,
-                      const InputSet& set) {
-  SelectionData data{.network = session.network(),
-                     .inputs = set.inputs,
-                     .logits = session.network().predict(set.inputs),
-                     .masks = set.masks,
-                     .black = session.black(),
-                     .white = session.white(),
-                     .explain = session.explain_options(global.seed),
-                     .model_hash = session.context_hash()};
-  for (const InputItem& item : set.items) data.hashes.push_back(item.hash);
-  data.targets = session.targets(f.target, data.logits);
-  return data;
+SelectionData data_of(const GlobalFlags& global, const Session& session, const InputSource& inputs,
+                      const Masks& masks, const Survey& s) {
+  return {.network = session.network(),
+          .source = inputs,
+          .masks = masks,
+          .items = s.items,
+          .mask_hashes = s.mask_hashes,
+          .targets = s.targets,
+          .logits = s.logits,
+          .black = session.black(),
+          .white = session.white(),
+          .explain = session.explain_options(global.seed),
+          .model_hash = session.context_hash()};
 }
 
 /// Runs `measure` on the results in the folder; where it fails before anything was measured, no file is left.
@@ -177,7 +177,7 @@ void with_results(const std::filesystem::path& folder, const Measure& measure) {
 }
 
 /// Recipes without a score on some image, in words; a selection in which none has all of them is refused.
-std::vector<std::string> unscored(const Selection& s, const InputSet& set) {
+std::vector<std::string> unscored(const Selection& s, const std::vector<InputItem>& items) {
   std::vector<std::string> lines;
   for (const Ranked& r : s.ranking) {
     if (!r.failed) continue;
@@ -185,7 +185,7 @@ std::vector<std::string> unscored(const Selection& s, const InputSet& set) {
     std::size_t count = 0;
     for (std::size_t k = 0; k < s.images.size(); ++k) {
       if (std::isfinite(s.scores[r.recipe][k])) continue;
-      if (count++ == 0) first = set.items[s.images[k]].name;
+      if (count++ == 0) first = items[s.images[k]].name;
     }
     lines.push_back(fmt::format("{} of {} is no number on {} of {} images (first: {})", s.objective.text,
                                 s.recipes[r.recipe].text, count, s.images.size(), first));
@@ -199,9 +199,8 @@ std::vector<std::string> unscored(const Selection& s, const InputSet& set) {
 }
 
 void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Session& session,
-                       const InputSet& set, const std::vector<Recipe>& recipes,
-                       const SelectionOptions& options) {
-  const SelectionData data = data_of(global, f, session, set);
+                       const SelectionData& data, const std::vector<SkippedFile>& skipped,
+                       const std::vector<Recipe>& recipes, const SelectionOptions& options) {
   validate(data, recipes, options);
   with_results(f.out, [&](Results& results) {
     Selection selection;
@@ -218,8 +217,8 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
       if (global.json) print_json({{"shard", f.shard}, {"cells", results.cells()}});
       return;
     }
-    const std::vector<std::string> missing = unscored(selection, set);
-    auto report = describe(session, set, data, selection);
+    const std::vector<std::string> missing = unscored(selection, data.items);
+    auto report = describe(session, data, skipped, selection);
     for (const std::string& line : missing) {
       if (!global.quiet) fmt::print(stderr, "heatproof: left out of the ranking: {}\n", line);
       report.facts.emplace_back("left out of the ranking", line);
@@ -247,14 +246,17 @@ void select_command(const GlobalFlags& global, SelectFlags f) {
   }
   const Session session(global, f.model, true);  // select has a bar of its own
   recipes = recipes_of(f, session, std::move(recipes));
-  InputSet set = session.load(f.input);
-  take_masks(set, f.input, f.masks, session, "");
-  if (set.masks.defined() && f.masks.empty() && f.space.empty())
+  const InputSource inputs = session.open(f.input);
+  const Masks masks = masks_of(inputs, f.masks, "");
+  const Targets targets(f.target, session, inputs);
+  const Survey all = survey(session, inputs, targets, masks);
+  if (masks && f.masks.empty() && f.space.empty())
     options.diagnostics.emplace_back("relevance_rank_accuracy");
-  for (const SkippedFile& skipped : set.skipped) {
+  for (const SkippedFile& skipped : all.skipped) {
     if (!global.quiet) fmt::print(stderr, "heatproof: skipped {}: {}\n", skipped.name, skipped.reason);
   }
-  select_and_report(global, f, session, set, recipes, options);
+  select_and_report(global, f, session, data_of(global, session, inputs, masks, all), all.skipped, recipes,
+                    options);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "cli/inputs.h"
 #include "engine/program.h"
 #include "report/page.h"
 #include "select/space.h"
@@ -88,31 +89,30 @@ double probability_of(const Tensor& logits, std::size_t row, std::int64_t target
   return std::exp(values[static_cast<std::size_t>(target)] - most) / sum;
 }
 
-void add_exhibits(report::SelectReport& r, const Session& session, const InputSet& set,
-                  const SelectionData& data, const Selection& s) {
+void add_exhibits(report::SelectReport& r, const Session& session, const SelectionData& data,
+                  const Selection& s) {
   const auto images = exhibited(s);
   const auto shown = shown_of(s);
-  if (images.empty() || shown.empty() || picture_of(set, images[0]).rgb.empty()) return;
+  if (images.empty() || shown.empty() || session.network().input_shape().rank() != 4) return;
   std::vector<Recipe> recipes;
   for (const Shown& x : shown) {
     recipes.push_back(s.recipes[x.recipe]);
     r.shown.emplace_back(x.role, s.recipes[x.recipe].text);
   }
-  std::vector<Tensor> inputs;
+  std::vector<InputItem> items;
   std::vector<std::int64_t> targets;
-  std::vector<std::uint64_t> ids;
   for (std::size_t i : images) {
-    inputs.push_back(data.inputs.rows(static_cast<std::int64_t>(i), static_cast<std::int64_t>(i) + 1));
+    items.push_back(data.items[i]);
     targets.push_back(data.targets[i]);
-    ids.push_back(sample_id(data.hashes[i]));
   }
+  const InputSet set = InputStream(data.source, items).next(static_cast<std::int64_t>(items.size()));
   Explainer explainer(session.network(), recipes, data.explain);
-  const Explanation e = explainer.explain(concatenate(inputs), targets, ids);
+  const Explanation e = explainer.explain(set.inputs, targets, sample_ids(items));
   for (std::size_t k = 0; k < images.size(); ++k) {
     const std::size_t i = images[k];
     const auto column = static_cast<std::size_t>(std::ranges::find(s.images, i) - s.images.begin());
-    report::Exhibit x{set.items[i].name, session.labels().name(targets[k]),
-                      probability_of(data.logits, i, targets[k]), picture_of(set, i)};
+    report::Exhibit x{items[k].name, session.labels().name(targets[k]),
+                      probability_of(data.logits, i, targets[k]), picture_of(set, k)};
     for (std::size_t m = 0; m < shown.size(); ++m) {
       const Tensor map = pool_channels(e.relevance[m], pool_of(recipes[m]));
       const auto size = static_cast<std::size_t>(map.elements() / map.shape()[0]);
@@ -124,15 +124,15 @@ void add_exhibits(report::SelectReport& r, const Session& session, const InputSe
   }
 }
 
-std::vector<std::pair<std::string, std::string>> facts_of(const Session& session, const InputSet& set,
+std::vector<std::pair<std::string, std::string>> facts_of(const Session& session, const SelectionData& data,
                                                           const Selection& s) {
   return {{"model",
            fmt::format("{}, opset {}, {}", std::filesystem::path(session.model().path()).filename().string(),
                        session.model().opset(), session.model().producer())},
           {"SHA-256 of the model", session.model().hash()},
-          {"input",
-           fmt::format("{} samples of shape {}", set.size(), to_string(session.network().input_shape()))},
-          {"preprocessing", preprocessing_text(session, set)},
+          {"input", fmt::format("{} samples of shape {}", data.items.size(),
+                                to_string(session.network().input_shape()))},
+          {"preprocessing", preprocessing_text(session, data.source)},
           {"images",
            fmt::format("{} to select on, {} held back to confirm", s.images.size(), s.held_back.size())},
           {"statistics", fmt::format("{}, 10,000 resamples; Holm correction; paired by image",
@@ -143,8 +143,8 @@ std::vector<std::pair<std::string, std::string>> facts_of(const Session& session
 
 }  // namespace
 
-std::string preprocessing_text(const Session& session, const InputSet& set) {
-  if (set.rgb.empty()) return "none: arrays are fed as they are";
+std::string preprocessing_text(const Session& session, const InputSource& inputs) {
+  if (!inputs.photos()) return "none: arrays are fed as they are";
   const Preprocessing& p = session.preprocessing();
   std::string text = fmt::format("{} channels, range 0 to {:g}", p.channels, p.range);
   if (p.resize) text += fmt::format(", shorter side {}", *p.resize);
@@ -162,8 +162,8 @@ report::Picture picture_of(const InputSet& set, std::size_t sample) {
                             static_cast<int>(s[2]), static_cast<int>(s[3]));
 }
 
-report::SelectReport describe(const Session& session, const InputSet& set, const SelectionData& data,
-                              const Selection& s) {
+report::SelectReport describe(const Session& session, const SelectionData& data,
+                              const std::vector<SkippedFile>& skipped, const Selection& s) {
   report::SelectReport r;
   r.model = std::filesystem::path(session.model().path()).filename().string();
   r.images = s.images.size();
@@ -191,9 +191,9 @@ report::SelectReport describe(const Session& session, const InputSet& set, const
   for (const DiagnosticScores& d : s.diagnostics) trust(d.metric, d.reliability);
   for (const Variant& v : s.variants)
     r.varied.push_back({v.metric.text, estimate(v.agreement), s.recipes[v.best].text});
-  add_exhibits(r, session, set, data, s);
-  r.facts = facts_of(session, set, s);
-  for (const SkippedFile& f : set.skipped) r.skipped.emplace_back(f.name, f.reason);
+  add_exhibits(r, session, data, s);
+  r.facts = facts_of(session, data, s);
+  for (const SkippedFile& f : skipped) r.skipped.emplace_back(f.name, f.reason);
   r.recipe_toml = format_recipe_file(s, session.model().hash());
   return r;
 }

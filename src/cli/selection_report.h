@@ -7,14 +7,14 @@
 
 namespace heatproof::cli {
 
-/// Everything that the report tells; explains a few images again to show their heatmaps.
-report::SelectReport describe(const Session& session, const InputSet& set, const SelectionData& data,
-                              const Selection& selection);
+/// Everything that the report tells; reads and explains a few images again to show their heatmaps.
+report::SelectReport describe(const Session& session, const SelectionData& data,
+                              const std::vector<SkippedFile>& skipped, const Selection& selection);
 
 /// The photo of a sample, or its array drawn as one; empty when it is no image.
 report::Picture picture_of(const InputSet& set, std::size_t sample);
 
 /// How photos became inputs, in words.
-std::string preprocessing_text(const Session& session, const InputSet& set);
+std::string preprocessing_text(const Session& session, const InputSource& inputs);
 
 }  // namespace heatproof::cli

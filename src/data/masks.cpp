@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
+#include "base/threads.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
 
@@ -57,17 +59,18 @@ Tensor fitted(const fs::path& path, const InputItem& item, const Shape& wanted, 
   return mask.reshaped({1, wanted[0], wanted[1]});
 }
 
-void take_array(InputSet& set, const fs::path& path) {
-  const Shape wanted = maps_of(set);
-  Tensor masks = to_float(read_npy(path));
-  const Shape single{wanted[0], 1, wanted[1], wanted[2]};
-  if (masks.shape() == single) masks = masks.reshaped(wanted);
-  if (masks.shape() != wanted)
-    throw InputError(fmt::format("{}: masks of shape {}, {} is needed", path.string(),
-                                 to_string(masks.shape()), to_string(wanted)));
-  for (std::int64_t i = 0; i < set.size(); ++i)
-    check_not_empty(masks.rows(i, i + 1), fmt::format("{}, row {}", path.string(), i));
-  set.masks = masks;
+/// A row of an array as the mask of one input, [1, H, W].
+Tensor row_of(const NpyFile& array, std::int64_t row, const Shape& wanted, const std::string& name) {
+  const Tensor mask = to_float(array.rows(row, row + 1));
+  const Shape one{1, wanted[1], wanted[2]};
+  if (mask.shape() != one && mask.shape() != Shape{1, 1, wanted[1], wanted[2]}) {
+    Shape needed = wanted;
+    needed[0] = array.shape()[0];
+    throw InputError(fmt::format("{}: masks of shape {}, {} is needed", name, to_string(array.shape()),
+                                 to_string(needed)));
+  }
+  check_not_empty(mask, fmt::format("{}, row {}", name, row));
+  return mask.reshaped(one);
 }
 
 /// FOLDER/NAME.png, or .npy; empty where neither exists.
@@ -78,61 +81,88 @@ fs::path either(const fs::path& folder, const std::string& name) {
   return {};
 }
 
-void take_files(InputSet& set, const std::vector<fs::path>& files, const Preprocessing& p) {
-  const Shape wanted = maps_of(set);
-  std::vector<Tensor> masks;
-  for (std::size_t i = 0; i < files.size(); ++i)
-    masks.push_back(fitted(files[i], set.items[i], {wanted[1], wanted[2]}, p));
-  set.masks = concatenate(masks);
-}
+std::string stem_of(const std::string& name) { return fs::path(name).stem().string(); }
 
 }  // namespace
 
-void load_masks(InputSet& set, const fs::path& path, const Preprocessing& preprocessing) {
-  if (!fs::is_directory(path)) {
-    // One picture is the mask of one photo.
-    if (path.extension() == ".npy" || set.size() != 1) return take_array(set, path);
-    return take_files(set, {path}, preprocessing);
-  }
-  std::vector<fs::path> files;
-  for (const InputItem& item : set.items) {
-    const std::string name = fs::path(item.name).stem().string();
-    files.push_back(either(path, name));
-    if (files.back().empty())
-      throw InputError(
-          fmt::format("{}: no mask of {}; {}.png or {}.npy is needed", path.string(), item.name, name, name));
-  }
-  take_files(set, files, preprocessing);
+Masks Masks::from_array(const fs::path& path, const InputSource& inputs) {
+  Masks m;
+  m.array_ = std::make_shared<NpyFile>(path);
+  m.source_ = path.string();
+  const Shape& shape = m.array_->shape();
+  if (shape.empty() || shape[0] != inputs.count())
+    throw InputError(fmt::format("{}: masks of shape {}, {} of them are needed", m.source_, to_string(shape),
+                                 inputs.count()));
+  return m;
 }
 
-bool find_masks(InputSet& set, const fs::path& input, const Preprocessing& preprocessing) {
-  const bool folder = fs::is_directory(input);
-  if (!folder && set.rgb.empty()) {  // an array
-    const fs::path beside = fs::path(input).replace_extension(".mask.npy");
-    if (!fs::exists(beside)) return false;
-    take_array(set, beside);
-    return true;
+Masks Masks::at(const fs::path& path, const InputSource& inputs) {
+  if (!fs::is_directory(path) && (path.extension() == ".npy" || inputs.places() != 1))
+    return from_array(path, inputs);
+  Masks m;
+  m.preprocessing_ = inputs.preprocessing();
+  if (!fs::is_directory(path)) {
+    m.find_ = [path](const std::string&) { return path; };
+    return m;
   }
-  const fs::path photos = fs::absolute(folder ? input : input.parent_path()).lexically_normal();
+  m.find_ = [path](const std::string& input) {
+    const std::string name = stem_of(input);
+    fs::path file = either(path, name);
+    if (file.empty())
+      throw InputError(
+          fmt::format("{}: no mask of {}; {}.png or {}.npy is needed", path.string(), input, name, name));
+    return file;
+  };
+  return m;
+}
+
+Masks Masks::beside(const InputSource& inputs) {
+  const fs::path& input = inputs.path();
+  if (!inputs.photos()) {
+    const fs::path file = fs::path(input).replace_extension(".mask.npy");
+    return fs::exists(file) ? from_array(file, inputs) : Masks();
+  }
+  const fs::path photos =
+      fs::absolute(fs::is_directory(input) ? input : input.parent_path()).lexically_normal();
   const fs::path above = (photos.has_filename() ? photos : photos.parent_path()).parent_path();
-  std::vector<fs::path> files;
-  std::string missing;
-  for (const InputItem& item : set.items) {
-    const std::string name = fs::path(item.name).stem().string();
+  const auto found = [photos, above](const std::string& of) {
+    const std::string name = stem_of(of);
     fs::path file = either(photos, name + ".mask");
     for (const fs::path& masks : {photos / "masks", above / "masks"}) {
       if (file.empty()) file = either(masks, name);
     }
-    if (file.empty()) missing = item.name;
-    files.push_back(file);
-  }
-  if (std::ranges::all_of(files, [](const fs::path& f) { return f.empty(); })) return false;
-  if (!missing.empty())
-    throw InputError(
-        fmt::format("{}: {} has no mask, others have; add {}.mask.png beside it, or give --masks",
-                    input.string(), missing, fs::path(missing).stem().string()));
-  take_files(set, files, preprocessing);
-  return true;
+    return file;
+  };
+  bool some = false;
+  for (std::int64_t i = 0; i < inputs.places() && !some; ++i) some = !found(inputs.name(i)).empty();
+  Masks m;
+  if (!some) return m;
+  m.preprocessing_ = inputs.preprocessing();
+  m.find_ = [found, input](const std::string& name) {
+    fs::path file = found(name);
+    if (file.empty())
+      throw InputError(
+          fmt::format("{}: {} has no mask, others have; add {}.mask.png beside it, or give --masks",
+                      input.string(), name, stem_of(name)));
+    return file;
+  };
+  return m;
+}
+
+void Masks::read(InputSet& set) const {
+  if (!*this || set.size() == 0) return;
+  const Shape wanted = maps_of(set);
+  std::vector<Tensor> masks(set.items.size());
+  try_parallel_for(set.size(), [&](std::int64_t i) {
+    const InputItem& item = set.items[static_cast<std::size_t>(i)];
+    Tensor& mask = masks[static_cast<std::size_t>(i)];
+    if (find_) {
+      mask = fitted(find_(item.name), item, {wanted[1], wanted[2]}, preprocessing_);
+    } else {
+      mask = row_of(*array_, item.index, wanted, source_);
+    }
+  });
+  set.masks = concatenate(masks);
 }
 
 }  // namespace heatproof

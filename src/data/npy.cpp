@@ -7,9 +7,9 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <regex>
 
-#include "base/files.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
@@ -107,10 +107,12 @@ double load_number(const Header& h, const char* at) {
                         : static_cast<double>(load<std::int64_t>(at, h.swapped));
 }
 
-}  // namespace
+DType dtype_of(const Header& h) {
+  return h.kind == 'f' ? DType::f32 : h.kind == 'b' ? DType::boolean : DType::i64;
+}
 
-Tensor parse_npy(std::string_view bytes, const std::string& name) {
-  const Header h = parse_header(bytes, name);
+/// Throws for element types that are not read, and where there are fewer bytes of data than the shape needs.
+void check_header(const Header& h, std::size_t data_bytes, const std::string& name) {
   const std::int64_t n = h.shape.elements();
   const bool known =
       (h.kind == 'f' && (h.bytes == 2 || h.bytes == 4 || h.bytes == 8)) ||
@@ -119,13 +121,17 @@ Tensor parse_npy(std::string_view bytes, const std::string& name) {
   if (!known)
     fail(name,
          fmt::format("element type {}{} is not supported; use float32, int64 or bool", h.kind, h.bytes));
-  if (static_cast<std::int64_t>(bytes.size() - h.data) < n * h.bytes) {
-    fail(name, fmt::format("holds {} bytes of data, its shape {} needs {}; it is truncated",
-                           bytes.size() - h.data, to_string(h.shape), n * h.bytes));
+  if (static_cast<std::int64_t>(data_bytes) < n * h.bytes) {
+    fail(name, fmt::format("holds {} bytes of data, its shape {} needs {}; it is truncated", data_bytes,
+                           to_string(h.shape), n * h.bytes));
   }
-  const DType dtype = h.kind == 'f' ? DType::f32 : h.kind == 'b' ? DType::boolean : DType::i64;
+}
+
+/// All elements of the header's shape, which start at `data`.
+Tensor elements_of(const Header& h, const char* data) {
+  const std::int64_t n = h.shape.elements();
+  const DType dtype = dtype_of(h);
   Tensor t = Tensor::empty(dtype, h.shape);
-  const char* data = bytes.data() + h.data;
   if (!h.fortran && !h.swapped &&
       ((h.kind == 'f' && h.bytes == 4) || (h.kind == 'i' && h.bytes == 8) || h.kind == 'b')) {
     std::memcpy(t.raw(), data, t.bytes());
@@ -156,6 +162,101 @@ Tensor parse_npy(std::string_view bytes, const std::string& name) {
   return t;
 }
 
+std::string header_of(DType dtype, const Shape& s, std::size_t at_least) {
+  const std::string_view type = dtype == DType::f32 ? "<f4" : dtype == DType::i64 ? "<i8" : "|b1";
+  const std::string shape = s.size() == 1 ? fmt::format("{},", s[0]) : fmt::format("{}", fmt::join(s, ", "));
+  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, shape);
+  text.append(63 - (10 + text.size()) % 64, ' ');
+  if (11 + text.size() < at_least) text.append(at_least - 11 - text.size(), ' ');
+  text += '\n';
+  std::string bytes("\x93NUMPY\x01\x00", 8);
+  bytes += static_cast<char>(text.size() & 255);
+  bytes += static_cast<char>(text.size() >> 8);
+  return bytes + text;
+}
+
+std::string_view bytes_of(const Tensor& t) { return {static_cast<const char*>(t.raw()), t.bytes()}; }
+
+}  // namespace
+
+Tensor parse_npy(std::string_view bytes, const std::string& name) {
+  const Header h = parse_header(bytes, name);
+  check_header(h, bytes.size() - h.data, name);
+  return elements_of(h, bytes.data() + h.data);
+}
+
+struct NpyFile::State {
+  std::string name;
+  Header header;
+  std::optional<FileReader> file;
+  Tensor whole;  // of files that have no order of rows, or cannot be read twice
+};
+
+NpyFile::NpyFile(const std::filesystem::path& path) : state_(std::make_unique<State>()) {
+  constexpr std::size_t kHeader = 1 << 16;
+  State& s = *state_;
+  s.name = path.filename().string();
+  std::error_code error;
+  if (std::filesystem::is_regular_file(path, error)) {
+    s.file.emplace(path);
+    s.header = parse_header(s.file->read(0, kHeader), s.name);
+    check_header(s.header, s.file->size() - s.header.data, s.name);
+    if (!s.header.fortran && !s.header.shape.empty()) return;
+    s.file.reset();
+  }
+  const std::string bytes = read_file(path);
+  s.header = parse_header(bytes, s.name);
+  s.whole = parse_npy(bytes, s.name);
+}
+NpyFile::NpyFile(NpyFile&&) noexcept = default;
+NpyFile::~NpyFile() = default;
+
+const Shape& NpyFile::shape() const { return state_->header.shape; }
+DType NpyFile::dtype() const { return dtype_of(state_->header); }
+
+Tensor NpyFile::rows(std::int64_t begin, std::int64_t end) const {
+  const State& s = *state_;
+  if (s.whole.defined()) return s.whole.rows(begin, end);
+  Header part = s.header;
+  part.shape[0] = 1;
+  const auto row = static_cast<std::size_t>(part.shape.elements() * part.bytes);
+  part.shape[0] = end - begin;
+  const std::size_t wanted = row * static_cast<std::size_t>(end - begin);
+  const std::string bytes = s.file->read(part.data + row * static_cast<std::size_t>(begin), wanted);
+  if (bytes.size() < wanted) fail(s.name, "became shorter while it was read");
+  return elements_of(part, bytes.data());
+}
+
+NpyWriter::NpyWriter(const std::filesystem::path& path, std::int64_t most) : file_(path), most_(most) {}
+
+void NpyWriter::append(const Tensor& rows) {
+  if (shape_.empty()) {
+    dtype_ = rows.dtype();
+    shape_ = rows.shape();
+    shape_[0] = most_;
+    const std::string space = header_of(dtype_, shape_, 0);  // for the final one
+    header_bytes_ = space.size();
+    shape_[0] = 0;
+    if (file_.can_rewrite()) file_.write(space);
+  }
+  shape_[0] += rows.shape()[0];
+  if (file_.can_rewrite())
+    file_.write(bytes_of(rows));
+  else
+    held_ += bytes_of(rows);
+}
+
+void NpyWriter::finish() {
+  const std::string header = header_of(dtype_, shape_, header_bytes_);
+  if (file_.can_rewrite()) {
+    file_.rewrite(header);
+  } else {
+    file_.write(header);
+    file_.write(held_);
+  }
+  file_.commit();
+}
+
 Tensor read_npy(const std::filesystem::path& path) {
   return parse_npy(read_file(path), path.filename().string());
 }
@@ -172,20 +273,7 @@ Tensor to_float(const Tensor& t) {
 }
 
 std::string format_npy(const Tensor& tensor) {
-  const std::string_view type = tensor.dtype() == DType::f32   ? "<f4"
-                                : tensor.dtype() == DType::i64 ? "<i8"
-                                                               : "|b1";
-  const Shape& s = tensor.shape();
-  const std::string shape = s.size() == 1 ? fmt::format("{},", s[0]) : fmt::format("{}", fmt::join(s, ", "));
-  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, shape);
-  header.append(63 - (10 + header.size()) % 64, ' ');
-  header += '\n';
-  std::string bytes("\x93NUMPY\x01\x00", 8);
-  bytes += static_cast<char>(header.size() & 255);
-  bytes += static_cast<char>(header.size() >> 8);
-  bytes += header;
-  bytes.append(static_cast<const char*>(tensor.raw()), tensor.bytes());
-  return bytes;
+  return header_of(tensor.dtype(), tensor.shape(), 0).append(bytes_of(tensor));
 }
 
 }  // namespace heatproof

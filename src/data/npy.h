@@ -3,8 +3,10 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 
+#include "base/files.h"
 #include "heatproof/tensor.h"
 
 namespace heatproof {
@@ -17,6 +19,40 @@ Tensor parse_npy(std::string_view bytes, const std::string& name);
 Tensor to_float(const Tensor& tensor);
 /// Version 1.0, little-endian, C order.
 std::string format_npy(const Tensor& tensor);
+
+/// An array that is read row by row. Throws as read_npy does.
+class NpyFile {
+ public:
+  explicit NpyFile(const std::filesystem::path& path);
+  NpyFile(NpyFile&&) noexcept;
+  ~NpyFile();
+
+  const Shape& shape() const;
+  DType dtype() const;
+  /// Rows [begin, end) of the outermost axis; safe to call from several threads.
+  Tensor rows(std::int64_t begin, std::int64_t end) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Writes an array part by part: no file before `finish`.
+class NpyWriter {
+ public:
+  /// At most so many rows.
+  NpyWriter(const std::filesystem::path& path, std::int64_t most);
+  void append(const Tensor& rows);
+  void finish();
+
+ private:
+  FileWriter file_;
+  DType dtype_ = DType::f32;
+  Shape shape_;  // of what was appended
+  std::int64_t most_;
+  std::size_t header_bytes_ = 0;
+  std::string held_;  // for pipes, whose header cannot be written last
+};
 
 /// All arrays of a zip, stored or deflated, by name without ".npy". Throws InputError for damaged or
 /// oversized files.

@@ -1,7 +1,7 @@
 // Networks that demonstrations look at.
 #pragma once
 
-#include "data/input_set.h"
+#include "data/input_stream.h"
 #include "data/preprocessing.h"
 #include "demo/demo.h"
 #include "explain/explainer.h"

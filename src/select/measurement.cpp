@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 #include "base/files.h"
 
@@ -17,6 +18,16 @@ Tensor rows(const Tensor& t, std::span<const std::size_t> images) {
   return concatenate(parts);
 }
 
+std::vector<InputItem> items_of(const SelectionData& data, std::span<const std::size_t> images) {
+  std::vector<InputItem> items;
+  for (std::size_t i : images) items.push_back(data.items[i]);
+  return items;
+}
+
+bool starts_with(const std::vector<std::size_t>& group, std::span<const std::size_t> images) {
+  return group.size() >= images.size() && std::equal(images.begin(), images.end(), group.begin());
+}
+
 }  // namespace
 
 Measurement::Measurement(const SelectionData& data, const std::vector<Recipe>& recipes, std::uint64_t seed,
@@ -26,34 +37,64 @@ Measurement::Measurement(const SelectionData& data, const std::vector<Recipe>& r
       seed_(seed),
       results_(results),
       explainer_(data.network, recipes, data.explain),
-      classes_(argmax_rows(data.logits)) {
-  for (const std::string& hash : data.hashes) sample_ids_.push_back(sample_id(hash));
+      shelf_(data.source, data.items),
+      donors_{{}, argmax_rows(data.logits), [this](std::int64_t i) { return shelf_.read(i); }} {
+  for (const InputItem& item : data.items) donors_.ids.push_back(sample_id(item.hash));
 }
 
 CellKey Measurement::key(std::size_t image, std::size_t recipe, const MetricSpec& metric) const {
-  std::string input = data_.hashes[image];
-  if (metric.metric->needs_masks) {
-    const Tensor mask =
-        data_.masks.rows(static_cast<std::int64_t>(image), static_cast<std::int64_t>(image) + 1);
-    input += "+" + sha256({static_cast<const char*>(mask.raw()), mask.bytes()});
-  }
+  std::string input = data_.items[image].hash;
+  if (metric.metric->needs_masks) input += "+" + data_.mask_hashes[image];
   return {data_.model_hash, input, data_.targets[image], recipes_[recipe].text, metric.text, seed_};
 }
 
-Evaluation Measurement::evaluation(std::span<const std::size_t> images) const {
+bool Measurement::misses(std::span<const std::size_t> images, const std::vector<std::size_t>& recipes,
+                         const std::vector<MetricSpec>& metrics) const {
+  for (const MetricSpec& metric : metrics) {
+    for (std::size_t r : recipes) {
+      if (!std::ranges::all_of(images,
+                               [&](std::size_t i) { return results_.find(key(i, r, metric)).has_value(); }))
+        return true;
+    }
+  }
+  return false;
+}
+
+void Measurement::expect(std::vector<std::vector<std::size_t>> groups) {
+  std::vector<InputItem> items;
+  for (const auto& group : groups) std::ranges::copy(items_of(data_, group), std::back_inserter(items));
+  stream_ = std::make_unique<InputStream>(data_.source, std::move(items));
+  expected_.assign(groups.begin(), groups.end());
+}
+
+const InputSet& Measurement::read(std::span<const std::size_t> images) {
+  if (starts_with(group_, images)) return inputs_;
+  // Cells of equal images are found in one group's results by the next, which is then passed over.
+  if (std::ranges::none_of(expected_, [&](const auto& g) { return starts_with(g, images); }))
+    expect({{images.begin(), images.end()}});
+  do {
+    group_ = std::move(expected_.front());
+    expected_.pop_front();
+    inputs_ = stream_->next(static_cast<std::int64_t>(group_.size()));
+  } while (!starts_with(group_, images));
+  data_.masks.read(inputs_);
+  return inputs_;
+}
+
+Evaluation Measurement::evaluation(std::span<const std::size_t> images) {
+  const InputSet& set = read(images);
+  const auto count = static_cast<std::int64_t>(images.size());
   Evaluation e{.network = data_.network,
-               .inputs = rows(data_.inputs, images),
+               .inputs = set.inputs.rows(0, count),
                .logits = rows(data_.logits, images),
                .black = data_.black,
                .white = data_.white,
                .seed = seed_,
-               .donors = data_.inputs,
-               .donor_ids = sample_ids_,
-               .donor_classes = classes_};
-  if (data_.masks.defined()) e.masks = rows(data_.masks, images);
+               .donors = [this]() -> const Donors& { return donors_; }};
+  if (set.masks.defined()) e.masks = set.masks.rows(0, count);
   for (std::size_t i : images) {
     e.targets.push_back(data_.targets[i]);
-    e.ids.push_back(sample_id(data_.hashes[i]));
+    e.ids.push_back(donors_.ids[i]);
   }
   return e;
 }
@@ -77,12 +118,10 @@ void Measurement::run(std::span<const std::size_t> images, const std::vector<std
   std::vector<std::pair<std::size_t, const MetricSpec*>> missing;
   for (const MetricSpec& metric : metrics) {
     for (std::size_t r : recipes) {
-      const bool known = std::ranges::all_of(
-          images, [&](std::size_t i) { return results_.find(key(i, r, metric)).has_value(); });
-      if (known)
-        done();
-      else
+      if (misses(images, {r}, {metric}))
         missing.emplace_back(r, &metric);
+      else
+        done();
     }
   }
   if (missing.empty()) return;

@@ -2,24 +2,29 @@
 // again.
 #pragma once
 
+#include <deque>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "data/input_stream.h"
+#include "data/masks.h"
 #include "explain/explainer.h"
 #include "store/results.h"
 #include "validate/metric.h"
 
 namespace heatproof {
 
-/// The data of a selection, all N samples.
+/// The data of a selection, all N samples; inputs and masks are read again when they are needed.
 struct SelectionData {
   const Network& network;
-  Tensor inputs;                    // [N, ...]
-  std::vector<std::string> hashes;  // SHA-256 of each input
+  const InputSource& source;
+  const Masks& masks;
+  std::vector<InputItem> items;
+  std::vector<std::string> mask_hashes;  // SHA-256 of each mask; empty where there are none
   std::vector<std::int64_t> targets;
   Tensor logits;                     // [N, classes]
-  Tensor masks;                      // [N, H, W]; undefined where there are none
   std::vector<double> black, white;  // of the network's input, per channel; empty when unknown
   ExplainOptions explain;
   std::string model_hash;  // of everything but the input that scores depend on: model, output, preprocessing
@@ -32,7 +37,13 @@ class Measurement {
   Measurement(const SelectionData& data, const std::vector<Recipe>& recipes, std::uint64_t seed,
               Results& results);
 
-  /// Measures what is missing of images × recipes × metrics; calls `done` once per recipe and metric.
+  /// True where something of images × recipes × metrics is missing.
+  bool misses(std::span<const std::size_t> images, const std::vector<std::size_t>& recipes,
+              const std::vector<MetricSpec>& metrics) const;
+  /// Groups of images that will be measured, in this order; they are read ahead.
+  void expect(std::vector<std::vector<std::size_t>> groups);
+  /// Measures what is missing of images × recipes × metrics; calls `done` once per recipe and metric. Images
+  /// are those of a group, or the first of them.
   void run(std::span<const std::size_t> images, const std::vector<std::size_t>& recipes,
            const std::vector<MetricSpec>& metrics, const std::function<void()>& done);
 
@@ -45,7 +56,9 @@ class Measurement {
 
  private:
   CellKey key(std::size_t image, std::size_t recipe, const MetricSpec& metric) const;
-  Evaluation evaluation(std::span<const std::size_t> images) const;
+  Evaluation evaluation(std::span<const std::size_t> images);
+  /// The inputs and masks of a group; those of the last one are kept.
+  const InputSet& read(std::span<const std::size_t> images);
   void store(std::span<const std::size_t> images, std::size_t recipe, const MetricSpec& metric,
              const Scores& scores);
   Tensor moved(std::size_t recipe, const Tensor& inputs, std::span<const std::int64_t> targets,
@@ -56,8 +69,12 @@ class Measurement {
   std::uint64_t seed_;
   Results& results_;
   Explainer explainer_;
-  std::vector<std::int64_t> classes_;  // predictions and numbers of all samples
-  std::vector<std::uint64_t> sample_ids_;
+  InputShelf shelf_;
+  Donors donors_;  // all samples
+  std::unique_ptr<InputStream> stream_;
+  std::deque<std::vector<std::size_t>> expected_;  // groups that the stream has yet to give
+  std::vector<std::size_t> group_;                 // whose inputs are here
+  InputSet inputs_;
   // Explanations of moved inputs: every recipe is asked about the same ones in turn. Equal ids alone do not
   // make equal inputs (metrics move the same samples differently) or targets.
   Tensor moved_inputs_;

@@ -71,7 +71,7 @@ void correlate(Selection& s) {
 }
 
 void require_masks(const MetricSpec& metric, const SelectionData& data) {
-  if (metric.metric->needs_masks && !data.masks.defined())
+  if (metric.metric->needs_masks && data.mask_hashes.empty())
     throw UsageError(metric.metric->name + " needs masks; give --masks FOLDER or FILE.npy");
 }
 
@@ -95,7 +95,7 @@ class Selector {
       : options_(options), progress_(progress), measurement_(data, recipes, options.seed, results) {
     selection_.recipes = recipes;
     selection_.objective = parse_metric(options.objective);
-    split(data.hashes.size(), options, selection_);
+    split(data.items.size(), options, selection_);
     cheap_.push_back(selection_.objective);
     for (const std::string& text : options.diagnostics) {
       MetricSpec metric = parse_metric(text);
@@ -104,10 +104,11 @@ class Selector {
     }
     if (options.reliability) variants_ = variants_of(selection_.objective);
     std::erase_if(variants_, [&](const MetricSpec& m) {  // patches that the inputs are too small for
-      return std::ranges::any_of(
-          std::vector<std::string>{"patch", "patch_size"}, [&](const std::string& key) {
-            return m.parameters.has(key) && m.parameters.integer(key) > longer_side(data.inputs.shape());
-          });
+      return std::ranges::any_of(std::vector<std::string>{"patch", "patch_size"},
+                                 [&](const std::string& key) {
+                                   return m.parameters.has(key) &&
+                                          m.parameters.integer(key) > longer_side(data.network.input_shape());
+                                 });
     });
     all_.resize(recipes.size());
     std::iota(all_.begin(), all_.end(), std::size_t{0});
@@ -137,8 +138,36 @@ class Selector {
 
   void done() { progress_(++cells_, total_); }
 
+  bool is_mine(std::size_t begin) const {
+    return static_cast<std::int64_t>(begin / kGroup) % options_.shards == options_.shard;
+  }
+
+  static std::span<const std::size_t> group_at(const std::vector<std::size_t>& images, std::size_t begin) {
+    return std::span(images).subspan(begin, std::min(kGroup, images.size() - begin));
+  }
+
+  /// Those images of a group that costly metrics are measured on.
+  std::span<const std::size_t> probed_of(std::span<const std::size_t> group, std::size_t begin) const {
+    return group.first(begin >= probed_ ? 0 : std::min(group.size(), probed_ - begin));
+  }
+
+  /// Lets groups be read that still miss something.
+  void read_ahead() {
+    std::vector<std::vector<std::size_t>> groups;
+    for (std::size_t begin = 0; begin < selection_.images.size(); begin += kGroup) {
+      const auto group = group_at(selection_.images, begin);
+      const auto few = probed_of(group, begin);
+      if (is_mine(begin) && (measurement_.misses(group, all_, cheap_) ||
+                             (!few.empty() && (measurement_.misses(few, all_, costly_) ||
+                                               measurement_.misses(few, all_, variants_)))))
+        groups.emplace_back(group.begin(), group.end());
+    }
+    measurement_.expect(std::move(groups));
+  }
+
   void measure() {
     auto& images = selection_.images;
+    read_ahead();
     const auto start = Clock::now();
     for (std::size_t begin = 0; begin < images.size(); begin += kGroup) {
       const std::chrono::duration<double> spent = Clock::now() - start;
@@ -146,11 +175,11 @@ class Selector {
         images.resize(begin);
         return;
       }
-      if (static_cast<std::int64_t>(begin / kGroup) % options_.shards != options_.shard) continue;
-      const auto group = std::span(images).subspan(begin, std::min(kGroup, images.size() - begin));
+      if (!is_mine(begin)) continue;
+      const auto group = group_at(images, begin);
       measurement_.run(group, all_, cheap_, [this] { done(); });
-      if (begin >= probed_) continue;
-      const auto few = group.first(std::min(group.size(), probed_ - begin));
+      const auto few = probed_of(group, begin);
+      if (few.empty()) continue;
       if (!costly_.empty()) measurement_.run(few, all_, costly_, [this] { done(); });
       if (!variants_.empty()) measurement_.run(few, all_, variants_, [this] { done(); });
     }
@@ -206,8 +235,14 @@ class Selector {
     std::vector<std::size_t> few{s.ranking[0].recipe};
     const auto control = best_control(s);
     if (control && *control != few[0]) few.push_back(*control);
+    std::vector<std::vector<std::size_t>> groups;
     for (std::size_t begin = 0; begin < s.held_back.size(); begin += kGroup) {
-      const auto group = std::span(s.held_back).subspan(begin, std::min(kGroup, s.held_back.size() - begin));
+      const auto group = group_at(s.held_back, begin);
+      if (measurement_.misses(group, few, {s.objective})) groups.emplace_back(group.begin(), group.end());
+    }
+    measurement_.expect(std::move(groups));
+    for (std::size_t begin = 0; begin < s.held_back.size(); begin += kGroup) {
+      const auto group = group_at(s.held_back, begin);
       measurement_.run(group, few, {s.objective}, [this] { done(); });
     }
     const Bootstrap bootstrap(s.held_back.size(), options_.seed);
@@ -235,7 +270,7 @@ class Selector {
 
 void validate(const SelectionData& data, const std::vector<Recipe>& recipes,
               const SelectionOptions& options) {
-  if (recipes.empty() || data.hashes.empty())
+  if (recipes.empty() || data.items.empty())
     throw UsageError("select needs at least one recipe and one image");
   require_masks(parse_metric(options.objective), data);
   for (const std::string& text : options.diagnostics) require_masks(parse_metric(text), data);

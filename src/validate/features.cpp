@@ -268,6 +268,11 @@ std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64
   return result;
 }
 
+Donors own_donors(const Evaluation& e) {
+  return {e.ids, e.logits.defined() ? argmax_rows(e.logits) : std::vector<std::int64_t>(),
+          [inputs = e.inputs](std::int64_t i) { return inputs.rows(i, i + 1); }};
+}
+
 Parameter orders_parameter() {
   return {"orders", std::int64_t{1},
           "random orders that are averaged where the order is chance: order=random, and heatmaps that are "
@@ -295,11 +300,7 @@ Evaluation part_of(const Evaluation& e, const std::vector<std::int64_t>& samples
     few.targets.push_back(e.targets[static_cast<std::size_t>(i)]);
     few.ids.push_back(e.ids[static_cast<std::size_t>(i)]);
   }
-  if (!e.donors.defined()) {
-    few.donors = e.inputs;
-    few.donor_ids = e.ids;
-    few.donor_classes = argmax_rows(e.logits);
-  }
+  if (!e.donors) few.donors = [all = own_donors(e)]() -> const Donors& { return all; };
   return few;
 }
 

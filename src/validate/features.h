@@ -86,6 +86,8 @@ std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64
                                                  const std::vector<std::int64_t>& patch,
                                                  const std::string& kind, const Edit& edit,
                                                  const Advance& advance = {});
+/// The samples of an evaluation as donors.
+Donors own_donors(const Evaluation& e);
 /// How many random orders are averaged where relevance gives none.
 Parameter orders_parameter();
 /// Replaces scores and curves of `samples`, whose order is chance, by means over so many orders; `once`

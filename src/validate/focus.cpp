@@ -26,17 +26,16 @@ double share(std::span<const float> relevance, std::span<const float> mask) {
 
 /// Samples to build mosaics from.
 struct Gallery {
-  const Tensor& images;
-  const std::vector<std::uint64_t>& ids;
-  const std::vector<std::int64_t>& classes;
+  const Donors& images;
 
   /// The sample that comes first in an order of its own for `own`, among those of the class or of the others.
   std::int64_t pick(const Evaluation& e, std::int64_t i, bool same, std::int64_t not_this = -1) const {
     const std::uint64_t own = e.ids[static_cast<std::size_t>(i)];
     std::int64_t best = -1;
     std::uint64_t least = 0;
+    const auto& ids = images.ids;
     for (std::size_t k = 0; k < ids.size(); ++k) {
-      const bool alike = classes[k] == e.targets[static_cast<std::size_t>(i)];
+      const bool alike = images.classes[k] == e.targets[static_cast<std::size_t>(i)];
       if (alike != same || ids[k] == own || static_cast<std::int64_t>(k) == not_this) continue;
       const std::uint64_t rank = RandomStream(e.seed ^ own, {"focus"}, ids[k]).bits();
       if (best < 0 || rank < least) best = static_cast<std::int64_t>(k), least = rank;
@@ -71,9 +70,8 @@ void mark(const Shape& s, int quadrant, std::vector<float>& mask) {
 
 Scores built(const Evaluation& e) {
   const Shape& s = e.inputs.shape();
-  const bool whole = e.donors.defined();
-  const std::vector<std::int64_t> own_classes = whole ? e.donor_classes : argmax_rows(e.logits);
-  const Gallery gallery{whole ? e.donors : e.inputs, whole ? e.donor_ids : e.ids, own_classes};
+  const Donors own = e.donors ? Donors() : own_donors(e);
+  const Gallery gallery{e.donors ? e.donors() : own};
   Tensor mosaics = Tensor::empty(DType::f32, s);
   std::vector<std::vector<float>> masks;
   for (std::int64_t i = 0; i < e.size(); ++i) {
@@ -81,13 +79,14 @@ Scores built(const Evaluation& e) {
     const std::int64_t second = gallery.pick(e, i, false, other);
     if (other < 0) throw UsageError("focus: all images are of one class; mosaics need others");
     const std::int64_t alike = gallery.pick(e, i, true);
-    const std::array<std::span<const float>, 4> images{
-        row_of(e.inputs, i), alike < 0 ? row_of(e.inputs, i) : row_of(gallery.images, alike),
-        row_of(gallery.images, other), row_of(gallery.images, second < 0 ? other : second)};
+    const Tensor self = e.inputs.rows(i, i + 1);
+    const std::array<Tensor, 4> images{self, alike < 0 ? self : gallery.images.sample(alike),
+                                       gallery.images.sample(other),
+                                       gallery.images.sample(second < 0 ? other : second)};
     masks.emplace_back(static_cast<std::size_t>(s[2] * s[3]), 0.0F);
     const auto places = e.random("focus", i).permutation(4);
     for (std::size_t k = 0; k < 4; ++k) {
-      paste(images[k], s, static_cast<int>(places[k]), row_of(mosaics, i));
+      paste(images[k].data<float>(), s, static_cast<int>(places[k]), row_of(mosaics, i));
       if (k < 2) mark(s, static_cast<int>(places[k]), masks.back());
     }
   }

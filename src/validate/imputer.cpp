@@ -95,8 +95,9 @@ std::vector<float> local_means(std::span<const float> x, const Planes& p, std::i
 /// Another sample, chosen by hashing pairs of sample numbers, so that the order of the data set does not
 /// matter, and more samples change few choices.
 std::vector<float> another(const Evaluation& e, std::int64_t i) {
-  const Tensor& donors = e.donors.defined() ? e.donors : e.inputs;
-  const auto& ids = e.donors.defined() ? e.donor_ids : e.ids;
+  const Donors own_samples = e.donors ? Donors() : own_donors(e);
+  const Donors& donors = e.donors ? e.donors() : own_samples;
+  const auto& ids = donors.ids;
   const std::uint64_t own = e.ids[static_cast<std::size_t>(i)];
   std::int64_t best = -1;
   std::uint64_t least = 0;
@@ -106,7 +107,8 @@ std::vector<float> another(const Evaluation& e, std::int64_t i) {
     if (best < 0 || rank < least) best = static_cast<std::int64_t>(k), least = rank;
   }
   if (best < 0) throw UsageError("imputer=another needs at least two different images");
-  const auto row = row_of(donors, best);
+  const Tensor sample = donors.sample(best);
+  const auto row = sample.data<float>();
   return {row.begin(), row.end()};
 }
 

@@ -35,7 +35,14 @@ using Reexplain =
 using ExplainOn = std::function<Tensor(const Network&, const Tensor&, std::span<const std::int64_t>,
                                        std::span<const std::uint64_t>)>;
 
-/// All samples of one evaluation.
+/// Samples that metrics may borrow: numbers, predictions, and how one is read, [1, ...].
+struct Donors {
+  std::vector<std::uint64_t> ids;
+  std::vector<std::int64_t> classes;
+  std::function<Tensor(std::int64_t)> sample;
+};
+
+/// Samples that are evaluated together.
 struct Evaluation {
   const Network& network;
   Tensor inputs;  // [N, ...]
@@ -49,10 +56,8 @@ struct Evaluation {
   ExplainOn explain_on = {};         // likewise
   std::uint64_t seed = 0;
   std::vector<std::uint64_t> ids;  // sample numbers, for random streams
-  // All samples of the data set, which metrics may borrow from; undefined: these samples are all.
-  Tensor donors = {};
-  std::vector<std::uint64_t> donor_ids = {};
-  std::vector<std::int64_t> donor_classes = {};
+  // All samples of the data set, asked for when a metric borrows; empty: these samples are all.
+  std::function<const Donors&()> donors = {};
   // True where heatmaps were given, and `relevance` repeats them for every channel (as Quantus does).
   bool pixelwise = false;
 
@@ -109,6 +114,8 @@ struct MetricSpec {
   Parameters parameters;
   std::string text;
 
+  /// True where a sample's score hangs on the others that are evaluated with it.
+  bool compares_samples() const;
   Better better() const {
     return metric->direction != nullptr ? metric->direction(parameters) : metric->better;
   }

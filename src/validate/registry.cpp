@@ -98,6 +98,12 @@ Sample sample_of(const Evaluation& e, std::int64_t i) {
           e.target_logit(i)};
 }
 
+bool MetricSpec::compares_samples() const {
+  return metric->compares_samples ||
+         (parameters.has("normalise") && parameters.text("normalise") == "batch") ||
+         (parameters.has("as_quantus") && parameters.flag("as_quantus"));
+}
+
 double goodness(const MetricSpec& metric, double score) {
   return metric.better() == Better::higher  ? score
          : metric.better() == Better::lower ? -score

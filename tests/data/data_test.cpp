@@ -4,7 +4,7 @@
 
 #include "base/files.h"
 #include "base/random.h"
-#include "data/input_set.h"
+#include "data/input_stream.h"
 #include "data/masks.h"
 #include "data/npy.h"
 #include "data/preprocessing.h"
@@ -100,7 +100,7 @@ TEST_F(Data, AFolderSkipsWhatItCannotReadAndSaysWhy) {
   write_file(folder / "broken.png", "not an image");
   write_file(folder / "notes.txt", "no image either");
   Preprocessing p;
-  const InputSet set = load_inputs(folder.path(), p, {-1, 3, 8, 8});
+  const LoadedSet set = load_inputs(folder.path(), p, {-1, 3, 8, 8});
   ASSERT_EQ(set.size(), 2);
   EXPECT_EQ(set.items[0].name, "a.jpg");
   ASSERT_FALSE(set.skipped.empty());
@@ -133,22 +133,24 @@ TEST_F(Data, MasksFollowTheirPhotos) {
   cv::Mat mask = cv::Mat::zeros(8, 8, CV_8U);
   mask.at<std::uint8_t>(2, 3) = 255;
   ASSERT_TRUE(cv::imwrite((folder / "masks/a.png").string(), mask));
-  InputSet set = load_inputs(folder / "a.png", {}, {-1, 3, 8, 8});
-  load_masks(set, folder / "masks", {});
+  const InputSource source(folder / "a.png", {}, {-1, 3, 8, 8});
+  InputSet set = InputStream(source).next(1);
+  Masks::at(folder / "masks", source).read(set);
   EXPECT_EQ(set.masks.shape(), (Shape{1, 8, 8}));
   double sum = 0;
   for (float v : set.masks.data<float>()) sum += v;
   EXPECT_EQ(sum, 1);
   EXPECT_EQ(set.masks.data<float>()[19], 1);
   std::filesystem::remove(folder / "masks/a.png");
-  EXPECT_THROW(load_masks(set, folder / "masks", {}), InputError);
+  EXPECT_THROW(Masks::at(folder / "masks", source).read(set), InputError);
 }
 
 TEST_F(Data, MasksHaveThePhotosSizeOrTheNetworks) {
   write_image("a.png", 16, 8, {1, 2, 3});
   Preprocessing p;
   p.height = p.width = 4;
-  InputSet set = load_inputs(folder / "a.png", p, {-1, 3, 4, 4});
+  const InputSource source(folder / "a.png", p, {-1, 3, 4, 4});
+  InputSet set = InputStream(source).next(1);
   const auto mask = [&](int rows, int cols) {
     cv::Mat m = cv::Mat::zeros(rows, cols, CV_8U);
     m(cv::Rect(0, 0, cols / 2, rows)).setTo(255);  // the left half
@@ -157,14 +159,14 @@ TEST_F(Data, MasksHaveThePhotosSizeOrTheNetworks) {
   const std::vector<float> left{1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0};
   const auto photo = set.items[0];
   mask(static_cast<int>(photo.height), static_cast<int>(photo.width));
-  load_masks(set, folder / "m.png", p);
+  Masks::at(folder / "m.png", source).read(set);
   EXPECT_TRUE(std::ranges::equal(set.masks.data<float>(), left));
   mask(4, 4);
-  load_masks(set, folder / "m.png", p);
+  Masks::at(folder / "m.png", source).read(set);
   EXPECT_TRUE(std::ranges::equal(set.masks.data<float>(), left));
   mask(9, 9);
   try {
-    load_masks(set, folder / "m.png", p);
+    Masks::at(folder / "m.png", source).read(set);
     FAIL();
   } catch (const InputError& e) {
     EXPECT_NE(std::string(e.what()).find("9x9"), std::string::npos) << e.what();
@@ -174,9 +176,12 @@ TEST_F(Data, MasksHaveThePhotosSizeOrTheNetworks) {
 TEST_F(Data, MasksAreFoundBesideTheImages) {
   const cv::Mat mask(8, 8, CV_8U, cv::Scalar(255));
   const auto found = [&] {
-    InputSet set = load_inputs(folder.path() / "images", {}, {-1, 3, 8, 8});
+    const InputSource source(folder.path() / "images/", {}, {-1, 3, 8, 8});
+    InputSet set = InputStream(source).next(9);
     EXPECT_EQ(set.size(), 2);  // masks are no photos
-    return find_masks(set, folder.path() / "images/", {}) && set.masks.shape() == Shape{2, 8, 8};
+    const Masks masks = Masks::beside(source);
+    masks.read(set);
+    return masks && set.masks.shape() == Shape{2, 8, 8};
   };
   std::filesystem::create_directories(folder / "images/masks");
   std::filesystem::create_directories(folder / "masks");
@@ -191,10 +196,10 @@ TEST_F(Data, MasksAreFoundBesideTheImages) {
   write_file(folder / "masks/b.npy", format_npy(Tensor::filled({8, 8}, 1)));
   EXPECT_TRUE(found());
   write_file(folder / "x.npy", format_npy(Tensor::filled({2, 3, 4, 4}, 1)));
-  InputSet array = load_inputs(folder / "x.npy", {}, {-1, 3, 4, 4});
-  EXPECT_FALSE(find_masks(array, folder / "x.npy", {}));
+  const InputSource array(folder / "x.npy", {}, {-1, 3, 4, 4});
+  EXPECT_FALSE(Masks::beside(array));
   write_file(folder / "x.mask.npy", format_npy(Tensor::filled({2, 4, 4}, 1)));
-  EXPECT_TRUE(find_masks(array, folder / "x.npy", {}));
+  EXPECT_TRUE(Masks::beside(array));
 }
 
 TEST_F(Data, ConfigurationsNameUnknownKeysWithTheirLine) {

@@ -106,14 +106,14 @@ TEST_F(Imputer, AnotherImageDoesNotHangOnTheOrder) {
   const Tensor x = random_tensor({4, 1, 2, 2}, 5);
   const Network network = identity({1, 1, 2, 2});
   const auto partner = [&](const std::vector<std::uint64_t>& order) {
-    std::vector<Tensor> rows;
-    for (std::uint64_t id : order)
-      rows.push_back(x.rows(static_cast<std::int64_t>(id), static_cast<std::int64_t>(id) + 1));
-    const Evaluation e{.network = network,
-                       .inputs = x.rows(0, 1),
-                       .ids = {0},
-                       .donors = concatenate(rows),
-                       .donor_ids = order};
+    const Donors donors{order, {}, [&](std::int64_t k) {
+                          const auto id = static_cast<std::int64_t>(order[static_cast<std::size_t>(k)]);
+                          return x.rows(id, id + 1);
+                        }};
+    const Evaluation e{
+        .network = network, .inputs = x.rows(0, 1), .ids = {0}, .donors = [&]() -> const Donors& {
+          return donors;
+        }};
     Tensor result = x.rows(0, 1).clone();
     imputer("another", e, 0, 1)(result.data<float>(), std::vector<std::size_t>{0, 1, 2, 3});
     return result;

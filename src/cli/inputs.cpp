@@ -1,0 +1,109 @@
+#include "cli/inputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/files.h"
+#include "data/npy.h"
+#include "heatproof/error.h"
+
+namespace heatproof::cli {
+
+Targets::Targets(const std::string& text, const Session& session, const InputSource& inputs) {
+  if (text == "auto") return;
+  if (text.ends_with(".npy")) {
+    const Tensor t = read_npy(text);
+    const std::int64_t n = inputs.count();
+    if (t.dtype() != DType::i64 || t.elements() != n)
+      throw InputError(fmt::format("{}: {} integers are needed, one per input", text, n));
+    each_.assign(t.data<std::int64_t>().begin(), t.data<std::int64_t>().end());
+    return;
+  }
+  char* end = nullptr;
+  std::int64_t index = std::strtoll(text.c_str(), &end, 10);
+  if (text.empty() || *end != '\0') {
+    if (session.labels().empty())
+      throw UsageError(fmt::format("--target {}: no labels are known; give an index or --labels FILE", text));
+    index = session.labels().find(text);
+  }
+  if (index < 0 || index >= session.network().classes())
+    throw UsageError(
+        fmt::format("--target {}: the network has classes 0 to {}", text, session.network().classes() - 1));
+  same_ = index;
+}
+
+std::vector<std::int64_t> Targets::of(const InputSet& set, const Tensor& logits) const {
+  if (same_) return std::vector<std::int64_t>(set.items.size(), *same_);
+  if (each_.empty()) return argmax_rows(logits);
+  std::vector<std::int64_t> targets;
+  for (const InputItem& item : set.items) targets.push_back(each_[static_cast<std::size_t>(item.index)]);
+  return targets;
+}
+
+Donors Survey::donors(const InputSource& inputs) const {
+  return {sample_ids(items), argmax_rows(logits),
+          [shelf = InputShelf(inputs, items)](std::int64_t i) { return shelf.read(i); }};
+}
+
+Survey survey(const Session& session, const InputSource& inputs, const Targets& targets, const Masks& masks) {
+  const std::int64_t together = inputs.places() == 1 ? 1 : session.network().batch();
+  Survey s;
+  s.least = INFINITY;
+  s.most = -INFINITY;
+  std::vector<Tensor> logits;
+  InputStream stream(inputs);
+  for (InputSet set = stream.next(together); set.size() > 0; set = stream.next(together)) {
+    session.at(s.size(), inputs.places());
+    logits.push_back(session.network().predict(set.inputs));
+    const auto t = targets.of(set, logits.back());
+    s.targets.insert(s.targets.end(), t.begin(), t.end());
+    const auto [least, most] = std::ranges::minmax(set.inputs.data<float>());
+    s.least = std::min(s.least, least);
+    s.most = std::max(s.most, most);
+    masks.read(set);
+    for (std::int64_t i = 0; set.masks.defined() && i < set.size(); ++i) {
+      const Tensor mask = set.masks.rows(i, i + 1);
+      s.mask_hashes.push_back(sha256({static_cast<const char*>(mask.raw()), mask.bytes()}));
+    }
+    s.items.insert(s.items.end(), set.items.begin(), set.items.end());
+  }
+  s.logits = concatenate(logits);
+  s.skipped = stream.skipped();
+  return s;
+}
+
+std::int64_t explained_together(const Session& session, Explainer& explainer, const InputSource& inputs) {
+  if (inputs.places() == 1) return 1;
+  const std::int64_t predicted = session.network().batch();
+  const std::int64_t explained = explainer.batch();
+  return (std::max(predicted, 2 * explained) + explained - 1) / explained * explained;
+}
+
+std::int64_t measured_together(const InputSource& inputs, bool compares_samples) {
+  constexpr std::int64_t kLeast = 8;  // as select measures
+  constexpr std::int64_t kMost = 1024;
+  constexpr std::int64_t kBytes = std::int64_t{1} << 25;
+  if (compares_samples) return inputs.places();
+  return std::clamp(kBytes / inputs.sample_bytes() / kLeast * kLeast, kLeast, kMost);
+}
+
+Masks masks_of(const InputSource& inputs, const std::string& option, const std::string& metric) {
+  if (!option.empty()) return Masks::at(option, inputs);
+  Masks masks = Masks::beside(inputs);
+  if (!masks && !metric.empty())
+    throw UsageError(fmt::format(
+        "{} needs masks; give --masks FOLDER or FILE.npy, or put NAME.mask.png beside each image", metric));
+  return masks;
+}
+
+std::vector<std::uint64_t> sample_ids(std::span<const InputItem> items) {
+  std::vector<std::uint64_t> ids;
+  for (const InputItem& item : items) ids.push_back(sample_id(item.hash));
+  return ids;
+}
+
+}  // namespace heatproof::cli

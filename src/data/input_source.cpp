@@ -1,0 +1,184 @@
+#include "data/input_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "base/files.h"
+#include "data/input_stream.h"
+#include "heatproof/error.h"
+
+namespace heatproof {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string extension(const fs::path& path) {
+  std::string e = path.extension().string();
+  std::ranges::transform(e, e.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return e;
+}
+
+bool is_image(const fs::path& path) {
+  static const std::vector<std::string> known{".png", ".jpg",  ".jpeg", ".bmp", ".webp",
+                                              ".tif", ".tiff", ".ppm",  ".pgm"};
+  return std::ranges::count(known, extension(path)) != 0;
+}
+
+std::string hash_of(const Tensor& t) {
+  return sha256(to_string(t.shape()) + ":" + std::string(static_cast<const char*>(t.raw()), t.bytes()));
+}
+
+/// The one array of an .npz that holds inputs.
+Tensor read_zipped(const fs::path& path) {
+  const auto arrays = read_npz(path);
+  for (const char* key : {"images", "input", "inputs", "x"}) {
+    if (const auto it = arrays.find(key); it != arrays.end()) return it->second;
+  }
+  if (arrays.size() == 1) return arrays.begin()->second;
+  throw InputError(fmt::format("{}: holds {} arrays, none named 'images' or 'input'; save one array",
+                               path.string(), arrays.size()));
+}
+
+std::vector<fs::path> photos_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const bool mask = entry.path().stem().extension() == ".mask";
+    if (entry.is_regular_file() && is_image(entry.path()) && !mask) files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  if (files.empty())
+    throw InputError(fmt::format("{}: no images in this folder; .png, .jpg, .bmp, .webp and .tif are read",
+                                 folder.string()));
+  return files;
+}
+
+}  // namespace
+
+/// The rows of an array.
+struct InputSource::Rows {
+  std::optional<NpyFile> file;
+  Tensor whole;         // of a zip, which cannot be read in parts
+  Shape shape;          // of all samples, in as many axes as the network's input
+  bool single = false;  // the array is one sample, without an axis of them
+
+  Tensor read(std::int64_t row) const {
+    Tensor t = whole;
+    if (single)
+      t = whole.defined() ? whole : file->rows(0, file->shape()[0]);
+    else
+      t = whole.defined() ? whole.rows(row, row + 1) : file->rows(row, row + 1);
+    Shape one = shape;
+    one[0] = 1;
+    return to_float(t).reshaped(one);
+  }
+};
+
+InputSource::InputSource(const fs::path& path, const Preprocessing& preprocessing,
+                         const std::vector<std::int64_t>& expected, std::int64_t most)
+    : path_(path), preprocessing_(preprocessing), expected_(expected) {
+  std::error_code error;
+  const bool folder = fs::is_directory(path, error);
+  if (!folder && !fs::exists(path, error))
+    throw InputError(fmt::format("{}: no such file or folder; check the path", path.string()));
+  if (!folder && (extension(path) == ".npy" || extension(path) == ".npz")) {
+    open_array(most);
+    return;
+  }
+  files_ = folder ? photos_in(path) : std::vector{path};
+  if (most > 0 && static_cast<std::int64_t>(files_.size()) > most)
+    files_.resize(static_cast<std::size_t>(most));
+}
+
+void InputSource::open_array(std::int64_t most) {
+  auto rows = std::make_shared<Rows>();
+  if (extension(path_) == ".npy")
+    rows->file.emplace(path_);
+  else
+    rows->whole = read_zipped(path_);
+  const Shape given = rows->file ? rows->file->shape() : rows->whole.shape();
+  const std::string name = path_.filename().string();
+  const auto rank = static_cast<int>(expected_.size());
+  Shape& shape = rows->shape = given;
+  // An axis of length 1 that the array leaves out (N, H, W for a network with one channel), or a single
+  // sample.
+  if (shape.rank() + 1 == rank && rank >= 2 && expected_[1] == 1) {
+    shape.insert(shape.begin() + 1, 1);
+  } else if (shape.rank() + 1 == rank) {
+    shape.insert(shape.begin(), 1);
+    rows->single = true;
+  }
+  if (shape.elements() == 0)
+    throw InputError(fmt::format("{}: holds no samples (shape {})", name, to_string(given)));
+  if (shape.rank() != rank)
+    throw InputError(
+        fmt::format("{}: shape {} does not fit a network input of {} axes", name, to_string(given), rank));
+  if (most > 0) shape[0] = std::min(shape[0], most);
+  check_shape(shape);
+  count_ = shape[0];
+  rows_ = std::move(rows);
+}
+
+std::int64_t InputSource::places() const {
+  return photos() ? static_cast<std::int64_t>(files_.size()) : rows_->shape[0];
+}
+
+std::string InputSource::name(std::int64_t place) const {
+  return photos() ? files_[static_cast<std::size_t>(place)].filename().string()
+                  : fmt::format("row {}", place);
+}
+
+std::int64_t InputSource::count() const {
+  if (count_ >= 0) return count_;
+  InputStream stream(*this);
+  std::int64_t count = 0;
+  while (const std::int64_t n = stream.next(stream.ahead()).size()) count += n;
+  return count_ = count;
+}
+
+std::int64_t InputSource::sample_bytes() const {
+  constexpr std::int64_t kOpen = std::int64_t{1} << 23;  // nothing is declared
+  std::int64_t bytes = 4;
+  for (std::size_t i = 1; i < expected_.size(); ++i) {
+    if (expected_[i] <= 0) return kOpen;
+    bytes *= expected_[i];
+  }
+  return bytes;
+}
+
+LoadedInput InputSource::load(std::int64_t place) const {
+  if (!photos()) return load_row(place);
+  Photo photo = load_photo(files_[static_cast<std::size_t>(place)], preprocessing_);
+  return {{name(place), hash_of(photo.input), photo.height, photo.width, place},
+          std::move(photo.input),
+          std::move(photo.rgb)};
+}
+
+LoadedInput InputSource::load_row(std::int64_t row) const {
+  Tensor t = rows_->read(row);
+  check_finite(t, path_.filename().string(), row * t.elements());
+  return {{name(row), hash_of(t), 0, 0, row}, t, {}};
+}
+
+void InputSource::check_shape(const Shape& shape) const {
+  bool fits = shape.size() == expected_.size();
+  for (std::size_t i = 1; fits && i < shape.size(); ++i) fits = expected_[i] <= 0 || expected_[i] == shape[i];
+  if (fits) return;
+  throw InputError(
+      fmt::format("{}: data of shape {} does not fit the network's input {}; use --size and --channels",
+                  path_.string(), to_string(shape), to_string(Shape(std::span(expected_)))));
+}
+
+void check_finite(const Tensor& t, const std::string& name, std::int64_t first) {
+  const auto values = t.data<float>();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i]))
+      throw InputError(fmt::format("{}: value {} at flat position {} is not finite; clean the data", name,
+                                   values[i], first + static_cast<std::int64_t>(i)));
+  }
+}
+
+}  // namespace heatproof

@@ -28,6 +28,25 @@ bool starts_with(const std::vector<std::size_t>& group, std::span<const std::siz
   return group.size() >= images.size() && std::equal(images.begin(), images.end(), group.begin());
 }
 
+/// Whether recipes may be measured as if their samples were more of the same: no sample matters to another.
+bool shares_passes(const MetricSpec& metric) {
+  const bool of_batch = metric.parameters.has("normalise") && metric.parameters.text("normalise") == "batch";
+  return !metric.metric->needs_explainer && !metric.metric->compares_samples && !of_batch;
+}
+
+/// All samples so many times.
+Evaluation repeated(const Evaluation& e, std::size_t times) {
+  Evaluation all = e;
+  if (times == 1) return all;
+  for (Tensor* t : {&all.inputs, &all.logits, &all.masks})
+    if (t->defined()) *t = concatenate(std::vector<Tensor>(times, *t));
+  for (std::size_t n = 1; n < times; ++n) {
+    all.targets.insert(all.targets.end(), e.targets.begin(), e.targets.end());
+    all.ids.insert(all.ids.end(), e.ids.begin(), e.ids.end());
+  }
+  return all;
+}
+
 }  // namespace
 
 Measurement::Measurement(const SelectionData& data, const std::vector<Recipe>& recipes, std::uint64_t seed,
@@ -125,28 +144,51 @@ void Measurement::run(std::span<const std::size_t> images, const std::vector<std
     }
   }
   if (missing.empty()) return;
-  Evaluation e = evaluation(images);
+  const Evaluation e = evaluation(images);
   const Explanation explanation = explainer_.explain(e.inputs, e.targets, e.ids);
-  for (const auto& [r, metric] : missing) {
-    e.relevance = explanation.relevance[r];
-    e.heatmap = pool_channels(e.relevance, pool_of(recipes_[r]));
-    e.explain = [this, recipe = r](const Tensor& x, auto targets, auto ids) {
-      return moved(recipe, x, targets, ids);
-    };
-    e.explain_on = [this, recipe = r](const Network& network, const Tensor& x, auto targets, auto ids) {
-      return Explainer(network, {recipes_[recipe]}, data_.explain).explain(x, targets, ids).relevance[0];
-    };
-    store(images, r, *metric, evaluate(*metric, e));
-    done();
+  for (std::size_t k = 0; k < missing.size();) {
+    const MetricSpec& metric = *missing[k].second;
+    std::vector<std::size_t> together{missing[k].first};
+    const std::size_t most = shares_passes(metric) ? std::max<std::size_t>(1, kTogether / images.size()) : 1;
+    while (++k < missing.size() && missing[k].second == &metric && together.size() < most)
+      together.push_back(missing[k].first);
+    measure(e, explanation, images, together, metric);
+    for (std::size_t n = 0; n < together.size(); ++n) done();
   }
 }
 
+void Measurement::measure(const Evaluation& one, const Explanation& explanation,
+                          std::span<const std::size_t> images, const std::vector<std::size_t>& recipes,
+                          const MetricSpec& metric) {
+  Evaluation e = repeated(one, recipes.size());
+  std::vector<Tensor> relevance;
+  std::vector<Tensor> heatmaps;
+  for (std::size_t r : recipes) {
+    relevance.push_back(explanation.relevance[r]);
+    heatmaps.push_back(pool_channels(explanation.relevance[r], pool_of(recipes_[r])));
+  }
+  e.relevance = concatenate(relevance);
+  e.heatmap = concatenate(heatmaps);
+  if (recipes.size() == 1) {
+    e.explain = [this, recipe = recipes[0]](const Tensor& x, auto targets, auto ids) {
+      return moved(recipe, x, targets, ids);
+    };
+    e.explain_on = [this, recipe = recipes[0]](const Network& network, const Tensor& x, auto targets,
+                                               auto ids) {
+      return Explainer(network, {recipes_[recipe]}, data_.explain).explain(x, targets, ids).relevance[0];
+    };
+  }
+  const Scores scores = evaluate(metric, e);
+  for (std::size_t n = 0; n < recipes.size(); ++n)
+    store(images, recipes[n], metric, scores, n * images.size());
+}
+
 void Measurement::store(std::span<const std::size_t> images, std::size_t recipe, const MetricSpec& metric,
-                        const Scores& scores) {
+                        const Scores& scores, std::size_t first) {
   results_.begin();
   for (std::size_t k = 0; k < images.size(); ++k) {
-    Cell cell{scores.values[k], {}};
-    for (const auto& [name, curves] : scores.curves) cell.curves[name] = curves[k];
+    Cell cell{scores.values[first + k], {}};
+    for (const auto& [name, curves] : scores.curves) cell.curves[name] = curves[first + k];
     results_.put(key(images[k], recipe, metric), cell);
   }
   results_.commit();

@@ -32,7 +32,8 @@ struct SelectionData {
 
 class Measurement {
  public:
-  static constexpr std::int64_t kGroup = 8;  // images that are explained and measured together
+  static constexpr std::int64_t kGroup = 8;     // images that are explained and measured together
+  static constexpr std::size_t kTogether = 32;  // samples that a metric sees at once, of several recipes
 
   Measurement(const SelectionData& data, const std::vector<Recipe>& recipes, std::uint64_t seed,
               Results& results);
@@ -59,8 +60,12 @@ class Measurement {
   Evaluation evaluation(std::span<const std::size_t> images);
   /// The inputs and masks of a group; those of the last one are kept.
   const InputSet& read(std::span<const std::size_t> images);
+  /// One metric of recipes whose samples are put side by side: many passes at once are cheaper.
+  void measure(const Evaluation& one, const Explanation& explanation, std::span<const std::size_t> images,
+               const std::vector<std::size_t>& recipes, const MetricSpec& metric);
+  /// Scores from `first` on are those of the images.
   void store(std::span<const std::size_t> images, std::size_t recipe, const MetricSpec& metric,
-             const Scores& scores);
+             const Scores& scores, std::size_t first);
   Tensor moved(std::size_t recipe, const Tensor& inputs, std::span<const std::int64_t> targets,
                std::span<const std::uint64_t> ids);
 

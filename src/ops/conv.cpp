@@ -293,11 +293,11 @@ bool pays_in_parts(Value node, Value joined) {
          2 * (parts - 1) * node.shape().elements() <= joined.shape().elements();
 }
 
-Value convolve_parts(Value node, const std::vector<bool>& sole_use) {
+/// Others that read the concatenation are mostly convolutions, too.
+Value convolve_parts(Value node, const std::vector<bool>&) {
   const Value joined = node.input(0);
   const Value weights = node.input(1);
-  if (!sole_use[0] || !joins_channels(joined) || !weights.constant() || !pays_in_parts(node, joined))
-    return {};
+  if (!joins_channels(joined) || !weights.constant() || !pays_in_parts(node, joined)) return {};
   Builder& g = node.builder();
   const Attributes attributes = node.attributes();
   const std::string name = node.node().name;

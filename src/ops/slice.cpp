@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "ops/arithmetic.h"
+#include "ops/concat.h"
 #include "ops/elementwise.h"
 #include "ops/movement.h"
 
@@ -79,6 +80,61 @@ StridedCopy copy_of(const Shape& whole, const Shape& part, const Range& r, bool 
   return copy;
 }
 
+/// Whether only axis 1 is cut, without steps.
+bool cuts_channels(const NodeView& v, const Range& r) {
+  for (std::size_t i = 0; i < r.starts.size(); ++i) {
+    if (r.steps[i] != 1 || (i != 1 && v.node.type.shape[i] != v.shape(0)[i])) return false;
+  }
+  return r.starts.size() > 1;
+}
+
+/// The part of a concatenation along the channels that a slice cuts out.
+Value part_of(Value joined, std::int64_t first, std::int64_t channels) {
+  if (!joins_channels(joined)) return {};
+  for (std::size_t i = 0; i < joined.inputs() && first >= 0; ++i) {
+    const Value part = joined.input(i);
+    if (first == 0 && part.shape()[1] == channels) return part;
+    first -= part.shape()[1];
+  }
+  return {};
+}
+
+/// Some channels of a convolution are a convolution with some of the weights.
+Value with_some_weights(Builder& g, Value conv, std::int64_t first, std::int64_t channels) {
+  if (conv.input(2) || !conv.input(1).constant() || conv.attributes().integer("group", 1) != 1) return {};
+  const Attributes attributes = conv.attributes();
+  const Shape w = conv.input(1).shape();
+  std::vector<std::int64_t> starts(w.size(), 0);
+  std::vector<std::int64_t> ends(w.begin(), w.end());
+  starts[0] = first;
+  ends[0] = first + channels;
+  const Value some =
+      g.add(kSlice, {conv.input(1)},
+            {{"starts", starts}, {"ends", ends}, {"steps", std::vector<std::int64_t>(w.size(), 1)}});
+  return g.add(kConv, {conv.input(0), some}, attributes);
+}
+
+/// What explanations do with joined channels and then take apart is done with the parts. The user's own nodes
+/// (those with names) stay as they are.
+Value in_parts(Builder& g, const NodeView& v) {
+  const Value x = input_of(g, v, 0);
+  const Range r = range_of(v.node.attributes);
+  if (!cuts_channels(v, r)) return {};
+  const std::int64_t first = r.starts[1];
+  const std::int64_t channels = v.node.type.shape[1];
+  if (const Value part = part_of(x, first, channels)) return part;
+  if (!x.node().name.empty()) return {};
+  if (x.is(kConv)) return with_some_weights(g, x, first, channels);
+  if (!(x.is(kMul) || x.is(kDiv) || x.is(kAdd) || x.is(kSub))) return {};
+  const Value a = x.input(0);
+  const Value b = x.input(1);
+  if (a.shape() != x.shape() || b.shape() != x.shape()) return {};
+  if (!part_of(a, first, channels) && !part_of(b, first, channels)) return {};
+  const Attributes slice = v.node.attributes;
+  const Operator& op = *x.node().op;
+  return g.add(op, {g.add(kSlice, {a}, slice), g.add(kSlice, {b}, slice)});
+}
+
 }  // namespace
 
 const Operator kSlice = {
@@ -95,7 +151,8 @@ const Operator kSlice = {
     .simplify =
         [](Builder& g, const NodeView& v) {
           if (v.node.type.shape == v.shape(0)) return input_of(g, v, 0);
-          return v.inputs[0]->op == &kFill ? g.fill(v.node.type.shape, *splat(v, 0)) : Value{};
+          if (v.inputs[0]->op == &kFill) return g.fill(v.node.type.shape, *splat(v, 0));
+          return in_parts(g, v);
         },
     .fold =
         [](const NodeView& v) {

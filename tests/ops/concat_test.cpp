@@ -25,7 +25,7 @@ Value pointwise(Builder& g, Value x, std::int64_t channels, std::uint64_t seed) 
 
 struct Ran {
   Tensor y;
-  std::int64_t copies = 0;  // steps that are nothing but a concatenation
+  std::int64_t copies = 0;  // steps that only join or cut
 };
 
 Ran run(const std::vector<Tensor>& inputs, const Build& build) {
@@ -35,7 +35,8 @@ Ran run(const std::vector<Tensor>& inputs, const Build& build) {
   g.output("y", build(g, values));
   std::vector<StepTime> steps;
   Ran ran{Workspace(compile(g.build())).run(inputs, steps)[0]};
-  ran.copies = std::ranges::count_if(steps, [](const StepTime& s) { return s.name == "Concat"; });
+  ran.copies =
+      std::ranges::count_if(steps, [](const StepTime& s) { return s.name == "Concat" || s.name == "Slice"; });
   return ran;
 }
 
@@ -112,9 +113,30 @@ TEST(Concat, IsCopiedWhereThatIsLessWorkOrAnotherReadsIt) {
   EXPECT_EQ(wide.copies, 1);
   const Ran twice = run(parts, [](Builder& g, const auto& in) {
     const Value joined = g.add(kConcat, in, kAxis);
-    return pointwise(g, joined, 16, 3) + pointwise(g, g.add(kRelu, {joined}), 16, 4);
+    const Attributes window{{"kernel_shape", Ints{1, 1}}};
+    return g.add(kMaxPool, {joined}, window) + g.add(kAveragePool, {joined}, window);
   });
   EXPECT_EQ(twice.copies, 1);
+}
+
+TEST(Concat, WhatIsTakenApartAgainIsDoneWithTheParts) {
+  const std::vector<Tensor> inputs{random_tensor({2, 16, 6, 6}, 1), random_tensor({2, 48, 6, 6}, 2),
+                                   random_tensor({2, 8, 6, 6}, 3)};
+  const auto product = [](Builder& g, const std::vector<Value>& in) {
+    return g.add(kConcat, {in[0], in[1]}, kAxis) * pointwise(g, in[2], 64, 4);
+  };
+  const Tensor whole = run(inputs, product).y;
+  for (const bool second : {false, true}) {
+    const Attributes slice{{"starts", Ints{0, second ? 16 : 0, 0, 0}},
+                           {"ends", Ints{2, second ? 64 : 16, 6, 6}},
+                           {"steps", Ints{1, 1, 1, 1}}};
+    const Ran part =
+        run(inputs, [&](Builder& g, const auto& in) { return g.add(kSlice, {product(g, in)}, slice); });
+    EXPECT_EQ(part.copies, 0);
+    expect_close(part.y,
+                 run({whole}, [&](Builder& g, const auto& in) { return g.add(kSlice, {in[0]}, slice); }).y,
+                 1e-5, 1e-5);
+  }
 }
 
 }  // namespace heatproof

@@ -59,9 +59,15 @@ Workspace& Explainer::workspace(std::int64_t batch) {
 std::int64_t Explainer::batch() {
   if (batch_ > 0) return batch_;
   if (options_.batch > 0) return batch_ = options_.batch;
-  const std::size_t one = workspace(1).program().arena_bytes();
-  const auto room = static_cast<std::int64_t>(network_.options().memory / std::max<std::size_t>(one, 1));
-  return batch_ = std::clamp<std::int64_t>(room, 1, 8);
+  // The program of one input stays for rests. What rules make of weights is computed for every program anew.
+  const Program& one = workspace(1).program();
+  return batch_ =
+             rows_that_fit(network_.options().memory, bytes() + one.constant_bytes(), one.arena_bytes(), 8);
+}
+
+std::size_t Explainer::bytes() {
+  const Program& one = workspace(1).program();
+  return one.constant_bytes() + one.arena_bytes();
 }
 
 void Explainer::run(const Tensor& inputs, std::span<const std::int64_t> targets,

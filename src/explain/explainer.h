@@ -46,6 +46,8 @@ class Explainer {
                       std::span<const std::uint64_t> ids = {});
   const std::vector<Recipe>& recipes() const { return recipes_; }
   std::int64_t batch();
+  /// Bytes that one input takes: weights as rules need them, and working memory.
+  std::size_t bytes();
 
   /// The graph: inputs "x" [batch, ...] and "target" i64 [batch]; outputs "logits", then one per recipe
   /// that is a graph.

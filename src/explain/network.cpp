@@ -72,9 +72,10 @@ Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions o
 
 std::int64_t Network::batch() const {
   if (batch_ > 0) return batch_;
-  const std::size_t arena = workspace(1, ScoreKind::logit, Convolutions::direct).program().arena_bytes();
-  return batch_ = std::clamp<std::int64_t>(
-             static_cast<std::int64_t>(options_.memory / std::max<std::size_t>(arena, 1)), 1, 16);
+  // The program of one input stays for rests; both share the weights.
+  const Program& one = workspace(1, ScoreKind::logit, Convolutions::direct).program();
+  return batch_ =
+             rows_that_fit(options_.memory, one.constant_bytes() + one.arena_bytes(), one.arena_bytes(), 16);
 }
 
 const Graph& Network::graph(std::int64_t batch) const {
@@ -144,6 +145,11 @@ Tensor Network::predict(const Tensor& inputs, ScoreKind kind) const {
             s, scores.data<float>().begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * row));
       });
   return scores;
+}
+
+std::int64_t rows_that_fit(std::size_t memory, std::size_t taken, std::size_t row, std::int64_t most) {
+  const std::size_t room = memory > taken ? memory - taken : 0;
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(room / std::max<std::size_t>(row, 1)), 1, most);
 }
 
 std::vector<std::int64_t> argmax_rows(const Tensor& scores) {

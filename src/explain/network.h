@@ -19,7 +19,7 @@ using OnProgress = std::function<void(std::int64_t, std::int64_t)>;
 
 struct NetworkOptions {
   std::string output_name;                    // empty: the first output
-  std::size_t memory = std::size_t{2} << 30;  // bytes of working memory that one program may take
+  std::size_t memory = std::size_t{2} << 30;  // bytes that weights and working memory of a program may take
   std::int64_t batch = 0;                     // 0: chosen from memory and the size of the input
   OnProgress progress = {};                   // of predictions of many inputs
   bool as_written = false;                    // the graph is not canonicalized
@@ -118,6 +118,9 @@ class Network {
   mutable std::map<std::tuple<std::int64_t, ScoreKind, Convolutions>, Workspace> workspaces_;
   mutable std::vector<std::shared_ptr<IncrementalProgram>> incremental_;  // used last comes last
 };
+
+/// How many rows fit into the memory, at least 1, where `taken` bytes are taken already.
+std::int64_t rows_that_fit(std::size_t memory, std::size_t taken, std::size_t row, std::int64_t most);
 
 /// Index of the largest value of each row.
 std::vector<std::int64_t> argmax_rows(const Tensor& scores);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <iterator>
+#include <optional>
 
 #include "base/files.h"
 
@@ -55,7 +56,7 @@ Measurement::Measurement(const SelectionData& data, const std::vector<Recipe>& r
       recipes_(recipes),
       seed_(seed),
       results_(results),
-      explainer_(data.network, recipes, data.explain),
+      groups_(data.network, recipes, data.explain, kGroup),
       shelf_(data.source, data.items),
       donors_{{}, argmax_rows(data.logits), [this](std::int64_t i) { return shelf_.read(i); }} {
   for (const InputItem& item : data.items) donors_.ids.push_back(sample_id(item.hash));
@@ -118,23 +119,26 @@ Evaluation Measurement::evaluation(std::span<const std::size_t> images) {
   return e;
 }
 
-Tensor Measurement::moved(std::size_t recipe, const Tensor& inputs, std::span<const std::int64_t> targets,
-                          std::span<const std::uint64_t> ids) {
-  const bool known = moved_inputs_.defined() && moved_inputs_.shape() == inputs.shape() &&
-                     std::ranges::equal(ids, moved_ids_) && std::ranges::equal(targets, moved_targets_) &&
+Tensor Measurement::moved(std::size_t group, std::size_t place, const Tensor& inputs,
+                          std::span<const std::int64_t> targets, std::span<const std::uint64_t> ids) {
+  const bool known = moved_recipes_ == groups_.recipes(group) && moved_inputs_.defined() &&
+                     moved_inputs_.shape() == inputs.shape() && std::ranges::equal(ids, moved_ids_) &&
+                     std::ranges::equal(targets, moved_targets_) &&
                      std::memcmp(moved_inputs_.raw(), inputs.raw(), inputs.bytes()) == 0;
   if (!known) {
-    moved_ = explainer_.explain(inputs, targets, ids);
+    moved_ = {};  // before the next takes its memory
+    moved_ = groups_.explainer(group).explain(inputs, targets, ids);
+    moved_recipes_ = groups_.recipes(group);
     moved_inputs_ = inputs.clone();
     moved_targets_.assign(targets.begin(), targets.end());
     moved_ids_.assign(ids.begin(), ids.end());
   }
-  return moved_.relevance[recipe];
+  return moved_.relevance[place];
 }
 
 void Measurement::run(std::span<const std::size_t> images, const std::vector<std::size_t>& recipes,
                       const std::vector<MetricSpec>& metrics, const std::function<void()>& done) {
-  std::vector<std::pair<std::size_t, const MetricSpec*>> missing;
+  Missing missing;
   for (const MetricSpec& metric : metrics) {
     for (std::size_t r : recipes) {
       if (misses(images, {r}, {metric}))
@@ -145,33 +149,51 @@ void Measurement::run(std::span<const std::size_t> images, const std::vector<std
   }
   if (missing.empty()) return;
   const Evaluation e = evaluation(images);
-  const Explanation explanation = explainer_.explain(e.inputs, e.targets, e.ids);
+  for (std::size_t g = 0; g < groups_.size(); ++g) measure(images, g, missing, e, done);
+}
+
+void Measurement::measure(std::span<const std::size_t> images, std::size_t group, const Missing& missing,
+                          const Evaluation& e, const std::function<void()>& done) {
+  const auto place = [&](std::size_t recipe) {
+    const auto& own = groups_.recipes(group);
+    const auto at = std::ranges::find(own, recipe);
+    return at == own.end() ? std::nullopt : std::optional(static_cast<std::size_t>(at - own.begin()));
+  };
+  if (std::ranges::none_of(missing, [&](const auto& m) { return place(m.first).has_value(); })) return;
+  const Explanation explanation = groups_.explainer(group).explain(e.inputs, e.targets, e.ids);
+  keep_heatmaps(images, groups_.recipes(group), explanation);
+  const std::size_t most = std::max<std::size_t>(1, kTogether / images.size());
   for (std::size_t k = 0; k < missing.size();) {
     const MetricSpec& metric = *missing[k].second;
-    std::vector<std::size_t> together{missing[k].first};
-    const std::size_t most = shares_passes(metric) ? std::max<std::size_t>(1, kTogether / images.size()) : 1;
-    while (++k < missing.size() && missing[k].second == &metric && together.size() < most)
-      together.push_back(missing[k].first);
-    measure(e, explanation, images, together, metric);
+    std::vector<std::size_t> together;
+    const std::size_t room = shares_passes(metric) ? most : 1;
+    for (; k < missing.size() && missing[k].second == &metric && together.size() < room; ++k) {
+      if (place(missing[k].first)) together.push_back(missing[k].first);
+    }
+    if (together.empty()) continue;
+    score(images, group, together, metric, e, explanation);
     for (std::size_t n = 0; n < together.size(); ++n) done();
   }
 }
 
-void Measurement::measure(const Evaluation& one, const Explanation& explanation,
-                          std::span<const std::size_t> images, const std::vector<std::size_t>& recipes,
-                          const MetricSpec& metric) {
+void Measurement::score(std::span<const std::size_t> images, std::size_t group,
+                        const std::vector<std::size_t>& recipes, const MetricSpec& metric,
+                        const Evaluation& one, const Explanation& explanation) {
   Evaluation e = repeated(one, recipes.size());
   std::vector<Tensor> relevance;
   std::vector<Tensor> heatmaps;
+  std::size_t place = 0;
   for (std::size_t r : recipes) {
-    relevance.push_back(explanation.relevance[r]);
-    heatmaps.push_back(pool_channels(explanation.relevance[r], pool_of(recipes_[r])));
+    place = static_cast<std::size_t>(std::ranges::find(groups_.recipes(group), r) -
+                                     groups_.recipes(group).begin());
+    relevance.push_back(explanation.relevance[place]);
+    heatmaps.push_back(pool_channels(relevance.back(), pool_of(recipes_[r])));
   }
   e.relevance = concatenate(relevance);
   e.heatmap = concatenate(heatmaps);
   if (recipes.size() == 1) {
-    e.explain = [this, recipe = recipes[0]](const Tensor& x, auto targets, auto ids) {
-      return moved(recipe, x, targets, ids);
+    e.explain = [this, group, place](const Tensor& x, auto targets, auto ids) {
+      return moved(group, place, x, targets, ids);
     };
     e.explain_on = [this, recipe = recipes[0]](const Network& network, const Tensor& x, auto targets,
                                                auto ids) {
@@ -181,6 +203,19 @@ void Measurement::measure(const Evaluation& one, const Explanation& explanation,
   const Scores scores = evaluate(metric, e);
   for (std::size_t n = 0; n < recipes.size(); ++n)
     store(images, recipes[n], metric, scores, n * images.size());
+}
+
+void Measurement::keep_heatmaps(std::span<const std::size_t> images, const std::vector<std::size_t>& recipes,
+                                const Explanation& explanation) {
+  for (std::size_t place = 0; place < recipes.size(); ++place) {
+    const Tensor maps = pool_channels(explanation.relevance[place], pool_of(recipes_[recipes[place]]));
+    for (std::size_t k = 0; k < images.size(); ++k) {
+      if (std::ranges::find(kept_, images[k]) == kept_.end()) continue;
+      const auto row = static_cast<std::int64_t>(k);
+      const auto map = maps.rows(row, row + 1).data<float>();
+      heatmaps_[{images[k], recipes[place]}].assign(map.begin(), map.end());
+    }
+  }
 }
 
 void Measurement::store(std::span<const std::size_t> images, std::size_t recipe, const MetricSpec& metric,

@@ -4,13 +4,14 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "data/input_stream.h"
 #include "data/masks.h"
-#include "explain/explainer.h"
+#include "explain/recipe_groups.h"
 #include "store/results.h"
 #include "validate/metric.h"
 
@@ -30,6 +31,9 @@ struct SelectionData {
   std::string model_hash;  // of everything but the input that scores depend on: model, output, preprocessing
 };
 
+/// Pooled heatmaps of (image, recipe).
+using Heatmaps = std::map<std::pair<std::size_t, std::size_t>, std::vector<float>>;
+
 class Measurement {
  public:
   static constexpr std::int64_t kGroup = 8;     // images that are explained and measured together
@@ -48,6 +52,10 @@ class Measurement {
   void run(std::span<const std::size_t> images, const std::vector<std::size_t>& recipes,
            const std::vector<MetricSpec>& metrics, const std::function<void()>& done);
 
+  /// Images whose pooled heatmaps are kept when they are explained, for a report.
+  void keep(std::vector<std::size_t> images) { kept_ = std::move(images); }
+  const Heatmaps& heatmaps() const { return heatmaps_; }
+
   /// Scores that were measured; NaN where there is none.
   std::vector<double> scores(std::span<const std::size_t> images, std::size_t recipe,
                              const MetricSpec& metric) const;
@@ -60,32 +68,44 @@ class Measurement {
   Evaluation evaluation(std::span<const std::size_t> images);
   /// The inputs and masks of a group; those of the last one are kept.
   const InputSet& read(std::span<const std::size_t> images);
-  /// One metric of recipes whose samples are put side by side: many passes at once are cheaper.
-  void measure(const Evaluation& one, const Explanation& explanation, std::span<const std::size_t> images,
-               const std::vector<std::size_t>& recipes, const MetricSpec& metric);
   /// Scores from `first` on are those of the images.
   void store(std::span<const std::size_t> images, std::size_t recipe, const MetricSpec& metric,
              const Scores& scores, std::size_t first);
-  Tensor moved(std::size_t recipe, const Tensor& inputs, std::span<const std::int64_t> targets,
-               std::span<const std::uint64_t> ids);
+  /// Recipes and metrics that miss something on these images.
+  using Missing = std::vector<std::pair<std::size_t, const MetricSpec*>>;
+  /// Measures those of a group of recipes.
+  void measure(std::span<const std::size_t> images, std::size_t group, const Missing& missing,
+               const Evaluation& e, const std::function<void()>& done);
+  /// One metric of recipes of a group, whose samples are put side by side: many passes at once are cheaper.
+  void score(std::span<const std::size_t> images, std::size_t group, const std::vector<std::size_t>& recipes,
+             const MetricSpec& metric, const Evaluation& one, const Explanation& explanation);
+  /// Relevance of the recipe that comes `place`-th in the group.
+  Tensor moved(std::size_t group, std::size_t place, const Tensor& inputs,
+               std::span<const std::int64_t> targets, std::span<const std::uint64_t> ids);
+
+  void keep_heatmaps(std::span<const std::size_t> images, const std::vector<std::size_t>& recipes,
+                     const Explanation& explanation);
 
   const SelectionData& data_;
   const std::vector<Recipe>& recipes_;
   std::uint64_t seed_;
   Results& results_;
-  Explainer explainer_;
+  RecipeGroups groups_;
   InputShelf shelf_;
   Donors donors_;  // all samples
   std::unique_ptr<InputStream> stream_;
   std::deque<std::vector<std::size_t>> expected_;  // groups that the stream has yet to give
   std::vector<std::size_t> group_;                 // whose inputs are here
   InputSet inputs_;
-  // Explanations of moved inputs: every recipe is asked about the same ones in turn. Equal ids alone do not
-  // make equal inputs (metrics move the same samples differently) or targets.
+  // Explanations of moved inputs by one group: every recipe of it is asked about the same ones in turn. Equal
+  // ids alone do not make equal inputs (metrics move the same samples differently) or targets.
+  std::vector<std::size_t> moved_recipes_;
   Tensor moved_inputs_;
   std::vector<std::int64_t> moved_targets_;
   std::vector<std::uint64_t> moved_ids_;
   Explanation moved_;
+  std::vector<std::size_t> kept_;
+  Heatmaps heatmaps_;
 };
 
 }  // namespace heatproof

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
@@ -83,6 +84,36 @@ TEST(Select, ChoosesNothingWhereNoRecipeHasAScore) {
   EXPECT_NE(o.err.find("nothing can be selected"), std::string::npos) << o.err;
   EXPECT_NE(o.err.find("is no number on 3 of 3 images (first: row"), std::string::npos) << o.err;
   EXPECT_FALSE(std::filesystem::exists(folder / "out/recipe.toml"));
+}
+
+TEST(Select, MeasuresTheSameInLittleMemory) {
+  const TemporaryFolder folder;
+  const std::string flags =
+      "--recipe lrp_gamma:gamma=0.1/0.5/1 --metric pixel_flipping:patch=16,steps=4 --json ";
+  const Outcome plenty = heatproof(select(folder / "a", flags));
+  const Outcome little = heatproof(select(folder / "b", flags + "--memory 1M"));
+  ASSERT_EQ(plenty.code, 0) << plenty.err;
+  ASSERT_EQ(little.code, 0) << little.err;
+  const json a = json::parse(plenty.out)["ranking"];
+  const json b = json::parse(little.out)["ranking"];
+  ASSERT_EQ(a.size(), b.size());
+  std::map<std::string, double> scores;
+  for (const json& r : a) scores[r["recipe"]] = r["score"];
+  for (const json& r : b) EXPECT_NEAR(r["score"].get<double>(), scores.at(r["recipe"]), 1e-4) << r["recipe"];
+}
+
+TEST(Select, GoesOnWhereItWasStoppedAndReadsOnlyWhatItNeeds) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(shapes("images"), folder / "images");
+  const std::string command = "select " + shapes("shapes.onnx").string() + " " +
+                              (folder / "images").string() + " --recipe lrp_epsilon_plus --recipe gradient " +
+                              "--metric pixel_flipping:patch=16,steps=4 --seed 3 --out ";
+  ASSERT_EQ(heatproof(command + (folder / "a").string()).code, 0);
+  ASSERT_EQ(heatproof(command + (folder / "b").string() + " --budget 0.001").code, 0);  // one group of eight
+  ASSERT_EQ(heatproof(command + (folder / "b").string()).code, 0);
+  // What is stored is no longer measured, and has the same bytes.
+  EXPECT_EQ(read_file(folder / "a/results.sqlite"), read_file(folder / "b/results.sqlite"));
+  EXPECT_EQ(read_file(folder / "a/report.html").size(), read_file(folder / "b/report.html").size());
 }
 
 TEST(Report, NamesAFileThatIsNoResult) {

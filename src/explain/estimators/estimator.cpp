@@ -37,7 +37,7 @@ Program program_that_fits(std::int64_t all, std::int64_t most, std::size_t memor
   };
   for (count = part(most);; count = part(std::max<std::int64_t>(1, count / 2))) {
     Program program = compile(graph(count));
-    if (count == 1 || program.arena_bytes() <= memory) return program;
+    if (count == 1 || program.arena_bytes() + program.constant_bytes() <= memory) return program;
   }
 }
 

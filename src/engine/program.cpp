@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <numeric>
 #include <set>
 
 #include "engine/lowering.h"
@@ -127,10 +130,35 @@ struct Workspace::State : Binding {
     }
   }
 
+  /// The steps that outputs need; steps that keep states are among them.
+  const std::vector<std::size_t>& steps_for(std::span<const std::size_t> outputs) {
+    const ProgramImage& image = program.image();
+    auto [it, fresh] = steps_of.try_emplace({outputs.begin(), outputs.end()});
+    if (!fresh) return it->second;
+    std::vector<bool> needed;
+    for (const Buffer& buffer : image.buffers) needed.push_back(buffer.state >= 0);
+    for (std::size_t i : outputs) needed[static_cast<std::size_t>(image.output_buffers[i])] = true;
+    for (std::size_t k = image.steps.size(); k-- > 0;) {
+      const Step& step = image.steps[k];
+      const auto is_needed = [&](BufferId id) { return needed[static_cast<std::size_t>(id)]; };
+      if (std::ranges::none_of(step.writes, is_needed)) continue;
+      for (BufferId id : step.reads) needed[static_cast<std::size_t>(id)] = true;
+      it->second.push_back(k);
+    }
+    std::ranges::reverse(it->second);
+    return it->second;
+  }
+
   std::vector<Tensor> results() const {
+    std::vector<std::size_t> all(program.image().outputs.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    return results(all);
+  }
+
+  std::vector<Tensor> results(std::span<const std::size_t> wanted) const {
     const ProgramImage& image = program.image();
     std::vector<Tensor> outputs;
-    for (std::size_t i = 0; i < image.outputs.size(); ++i) {
+    for (std::size_t i : wanted) {
       const Type& type = image.outputs[i].type;
       Tensor tensor = Tensor::empty(type.dtype, type.shape);
       const void* from = pointer(image.output_buffers[i]);
@@ -154,6 +182,7 @@ struct Workspace::State : Binding {
   mutable dnnl::stream queue;
   std::unique_ptr<char, Free> arena;
   std::vector<Action> actions;
+  std::map<std::vector<std::size_t>, std::vector<std::size_t>> steps_of;  // some outputs → their steps
 };
 
 Workspace::Workspace(Program program) : Workspace(std::move(program), nullptr) {}
@@ -180,6 +209,13 @@ const void* Workspace::output(std::size_t i) const {
 void Workspace::run() {
   for (const Action& action : state_->actions) action();
   state_->queue.wait();
+}
+
+std::vector<Tensor> Workspace::run(std::span<const Tensor> inputs, std::span<const std::size_t> outputs) {
+  state_->load(inputs);
+  for (std::size_t step : state_->steps_for(outputs)) state_->actions[step]();
+  state_->queue.wait();
+  return state_->results(outputs);
 }
 
 std::vector<Tensor> Workspace::run(std::span<const Tensor> inputs, std::vector<StepTime>& times) {

@@ -90,6 +90,8 @@ class Workspace {
   std::vector<Tensor> run(std::initializer_list<Tensor> inputs) {
     return run(std::span<const Tensor>(inputs.begin(), inputs.size()));
   }
+  /// Some of the outputs, by number: only the steps that they need are run.
+  std::vector<Tensor> run(std::span<const Tensor> inputs, std::span<const std::size_t> outputs);
   /// The same, timing each step.
   std::vector<Tensor> run(std::span<const Tensor> inputs, std::vector<StepTime>& times);
 

@@ -72,9 +72,16 @@ std::size_t Explainer::bytes() {
 
 void Explainer::run(const Tensor& inputs, std::span<const std::int64_t> targets,
                     std::span<const std::uint64_t> ids, std::int64_t first, std::int64_t total,
-                    Explanation& out) {
-  const std::vector<Tensor> results =
-      workspace(inputs.shape()[0]).run({inputs, Tensor::of({inputs.shape()[0]}, targets)});
+                    std::optional<std::size_t> only, Explanation& out) {
+  const std::vector<Tensor> given{inputs, Tensor::of({inputs.shape()[0]}, targets)};
+  Workspace& ready = workspace(inputs.shape()[0]);
+  std::vector<std::size_t> wanted{0};  // of the outputs: the logits
+  for (std::size_t i = 0, output = 1; only && i <= *only; ++i) {
+    if (recipes_[i].method->build == nullptr) continue;
+    if (i == *only) wanted.push_back(output);
+    ++output;
+  }
+  const std::vector<Tensor> results = only ? ready.run(given, wanted) : ready.run(given);
   const auto used = static_cast<std::int64_t>(ids.size());  // the rest of the batch is padding
   std::size_t next = 0;
   const auto append = [&](Tensor& to, const Tensor& from) {
@@ -87,8 +94,10 @@ void Explainer::run(const Tensor& inputs, std::span<const std::int64_t> targets,
   };
   append(out.logits, results[next++]);
   for (std::size_t i = 0; i < recipes_.size(); ++i) {
-    if (recipes_[i].method->build != nullptr) append(out.relevance[i], results[next++]);
+    if (recipes_[i].method->build != nullptr && (!only || i == *only))
+      append(out.relevance[i], results[next++]);
   }
+  if (only) return;
   for (std::size_t i = 0; i < recipes_.size(); ++i) {
     out.ledger[i].resize(ledger_names_[i].size());
     for (std::size_t k = 0; k < ledger_names_[i].size(); ++k) {
@@ -111,6 +120,16 @@ void Explainer::run(const Tensor& inputs, std::span<const std::int64_t> targets,
 
 Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_t> targets,
                                std::span<const std::uint64_t> ids) {
+  return explain(inputs, targets, ids, std::nullopt);
+}
+
+Tensor Explainer::explain_one(std::size_t recipe, const Tensor& inputs, std::span<const std::int64_t> targets,
+                              std::span<const std::uint64_t> ids) {
+  return explain(inputs, targets, ids, recipe).relevance[recipe];
+}
+
+Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_t> targets,
+                               std::span<const std::uint64_t> ids, std::optional<std::size_t> only) {
   const std::int64_t n = inputs.shape()[0];
   if (static_cast<std::int64_t>(targets.size()) != n)
     throw UsageError(fmt::format("{} targets for {} inputs", targets.size(), n));
@@ -141,13 +160,13 @@ Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_
     }
     run(part, part_targets,
         std::span(numbers).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
-        begin, n, out);
+        begin, n, only, out);
     if (options_.progress) options_.progress(end, n);
   }
   const EstimatorSetup setup{network_, options_.low, options_.high, options_.seed};
   for (std::size_t i = 0; i < recipes_.size(); ++i) {
     const Recipe& recipe = recipes_[i];
-    if (recipe.method->estimator == nullptr) continue;
+    if (recipe.method->estimator == nullptr || (only && i != *only)) continue;
     if (!estimates_[i]) estimates_[i] = recipe.method->estimator(setup, recipe.parameters);
     out.relevance[i] = estimates_[i]({inputs, targets, numbers});
   }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,9 @@ class Explainer {
   /// from; empty: 0 … N−1.
   Explanation explain(const Tensor& inputs, std::span<const std::int64_t> targets,
                       std::span<const std::uint64_t> ids = {});
+  /// The same, of one recipe alone (no ledger): what others need is not computed.
+  Tensor explain_one(std::size_t recipe, const Tensor& inputs, std::span<const std::int64_t> targets,
+                     std::span<const std::uint64_t> ids = {});
   const std::vector<Recipe>& recipes() const { return recipes_; }
   std::int64_t batch();
   /// Bytes that one input takes: weights as rules need them, and working memory.
@@ -61,7 +65,10 @@ class Explainer {
   Workspace& workspace(std::int64_t batch);
   /// One batch; its results become rows [first, first + ids.size()) of `total`.
   void run(const Tensor& inputs, std::span<const std::int64_t> targets, std::span<const std::uint64_t> ids,
-           std::int64_t first, std::int64_t total, Explanation& out);
+           std::int64_t first, std::int64_t total, std::optional<std::size_t> only, Explanation& out);
+  /// only: a recipe; else all.
+  Explanation explain(const Tensor& inputs, std::span<const std::int64_t> targets,
+                      std::span<const std::uint64_t> ids, std::optional<std::size_t> only);
 
   const Network& network_;
   std::vector<Recipe> recipes_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <iterator>
 #include <optional>
 
@@ -31,8 +30,7 @@ bool starts_with(const std::vector<std::size_t>& group, std::span<const std::siz
 
 /// Whether recipes may be measured as if their samples were more of the same: no sample matters to another.
 bool shares_passes(const MetricSpec& metric) {
-  const bool of_batch = metric.parameters.has("normalise") && metric.parameters.text("normalise") == "batch";
-  return !metric.metric->needs_explainer && !metric.metric->compares_samples && !of_batch;
+  return !metric.metric->needs_explainer && !metric.compares_samples();
 }
 
 /// All samples so many times.
@@ -119,21 +117,23 @@ Evaluation Measurement::evaluation(std::span<const std::size_t> images) {
   return e;
 }
 
+std::size_t Measurement::most_moved(std::size_t group) const {
+  constexpr std::size_t kBytes = std::size_t{1} << 28;
+  const auto elements = static_cast<std::size_t>(kGroup * data_.network.input_shape().elements());
+  return std::clamp<std::size_t>(kBytes / (4 * elements * groups_.recipes(group).size()), 1, 16);
+}
+
 Tensor Measurement::moved(std::size_t group, std::size_t place, const Tensor& inputs,
                           std::span<const std::int64_t> targets, std::span<const std::uint64_t> ids) {
-  const bool known = moved_recipes_ == groups_.recipes(group) && moved_inputs_.defined() &&
-                     moved_inputs_.shape() == inputs.shape() && std::ranges::equal(ids, moved_ids_) &&
-                     std::ranges::equal(targets, moved_targets_) &&
-                     std::memcmp(moved_inputs_.raw(), inputs.raw(), inputs.bytes()) == 0;
-  if (!known) {
-    moved_ = {};  // before the next takes its memory
-    moved_ = groups_.explainer(group).explain(inputs, targets, ids);
-    moved_recipes_ = groups_.recipes(group);
-    moved_inputs_ = inputs.clone();
-    moved_targets_.assign(targets.begin(), targets.end());
-    moved_ids_.assign(ids.begin(), ids.end());
-  }
-  return moved_.relevance[place];
+  std::string question(static_cast<const char*>(inputs.raw()), inputs.bytes());
+  question.append(reinterpret_cast<const char*>(targets.data()), targets.size_bytes());
+  question.append(reinterpret_cast<const char*>(ids.data()), ids.size_bytes());
+  const std::string hash = sha256(question);
+  if (const auto it = moved_.find(hash); it != moved_.end()) return it->second.relevance[place];
+  Explainer& explainer = groups_.explainer(group);
+  if (asked_.insert(hash).second || moved_.size() >= most_moved(group))
+    return explainer.explain_one(place, inputs, targets, ids);
+  return moved_.emplace(hash, explainer.explain(inputs, targets, ids)).first->second.relevance[place];
 }
 
 void Measurement::run(std::span<const std::size_t> images, const std::vector<std::size_t>& recipes,
@@ -163,6 +163,7 @@ void Measurement::measure(std::span<const std::size_t> images, std::size_t group
   const Explanation explanation = groups_.explainer(group).explain(e.inputs, e.targets, e.ids);
   keep_heatmaps(images, groups_.recipes(group), explanation);
   const std::size_t most = std::max<std::size_t>(1, kTogether / images.size());
+  const MetricSpec* last = nullptr;
   for (std::size_t k = 0; k < missing.size();) {
     const MetricSpec& metric = *missing[k].second;
     std::vector<std::size_t> together;
@@ -171,6 +172,8 @@ void Measurement::measure(std::span<const std::size_t> images, std::size_t group
       if (place(missing[k].first)) together.push_back(missing[k].first);
     }
     if (together.empty()) continue;
+    if (last != &metric) asked_.clear(), moved_.clear();
+    last = &metric;
     score(images, group, together, metric, e, explanation);
     for (std::size_t n = 0; n < together.size(); ++n) done();
   }

@@ -6,7 +6,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "data/input_stream.h"
@@ -79,6 +81,8 @@ class Measurement {
   /// One metric of recipes of a group, whose samples are put side by side: many passes at once are cheaper.
   void score(std::span<const std::size_t> images, std::size_t group, const std::vector<std::size_t>& recipes,
              const MetricSpec& metric, const Evaluation& one, const Explanation& explanation);
+  /// How many explanations of moved inputs are kept.
+  std::size_t most_moved(std::size_t group) const;
   /// Relevance of the recipe that comes `place`-th in the group.
   Tensor moved(std::size_t group, std::size_t place, const Tensor& inputs,
                std::span<const std::int64_t> targets, std::span<const std::uint64_t> ids);
@@ -97,13 +101,10 @@ class Measurement {
   std::deque<std::vector<std::size_t>> expected_;  // groups that the stream has yet to give
   std::vector<std::size_t> group_;                 // whose inputs are here
   InputSet inputs_;
-  // Explanations of moved inputs by one group: every recipe of it is asked about the same ones in turn. Equal
-  // ids alone do not make equal inputs (metrics move the same samples differently) or targets.
-  std::vector<std::size_t> moved_recipes_;
-  Tensor moved_inputs_;
-  std::vector<std::int64_t> moved_targets_;
-  std::vector<std::uint64_t> moved_ids_;
-  Explanation moved_;
+  // What recipes of a group asked a metric's moved inputs about, by hash. What two ask for, all will: then it
+  // is explained by all at once, and kept until the metric is through.
+  std::set<std::string> asked_;
+  std::map<std::string, Explanation> moved_;
   std::vector<std::size_t> kept_;
   Heatmaps heatmaps_;
 };

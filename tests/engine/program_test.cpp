@@ -53,6 +53,41 @@ TEST(Program, IsReentrant) {
   for (const Tensor& r : results) expect_close(r, expected, 1e-5);
 }
 
+TEST(Program, RunsOnlyWhatSomeOutputsNeed) {
+  // Two towers on a common first layer, which take turns in the same memory.
+  Builder g;
+  const Value x = g.input("x", {DType::f32, {1, 8, 16, 16}});
+  const auto layer = [&](Value v, std::uint64_t seed) {
+    const std::vector<std::int64_t> pads{1, 1, 1, 1};
+    const Value w = g.constant(random_tensor({8, 8, 3, 3}, seed, -0.3, 0.3));
+    return g.add(kRelu,
+                 {g.add(kConv, {v, w}, {{"kernel_shape", std::vector<std::int64_t>{3, 3}}, {"pads", pads}})});
+  };
+  const Value first = layer(x, 1);
+  Value a = first;
+  Value b = first;
+  for (std::uint64_t k = 0; k < 4; ++k) {
+    a = g.add(kAdd, {layer(a, 10 + k), a});  // in place
+    b = g.add(kAdd, {layer(b, 20 + k), b});
+  }
+  g.output("first", first);
+  g.output("a", a);
+  g.output("b", b);
+  const Program program = compile(g.build());
+  Workspace workspace(program);
+  const Tensor one = random_tensor({1, 8, 16, 16}, 5);
+  const Tensor other = random_tensor({1, 8, 16, 16}, 6);
+  const std::vector<Tensor> expected = workspace.run({one});
+  const std::vector<Tensor> inputs{one};
+  for (const std::vector<std::size_t>& some :
+       std::vector<std::vector<std::size_t>>{{1}, {2}, {2, 0}, {0, 1, 2}}) {
+    workspace.run({other});  // leaves other values behind
+    const std::vector<Tensor> results = workspace.run(inputs, some);
+    ASSERT_EQ(results.size(), some.size());
+    for (std::size_t k = 0; k < some.size(); ++k) expect_equal(results[k], expected[some[k]]);
+  }
+}
+
 TEST(Program, RefusesInputsOfAnotherShape) {
   Workspace workspace(compile(tower(1)));
   EXPECT_THROW(workspace.run({random_tensor({1, 16, 31, 32}, 1)}), Error);

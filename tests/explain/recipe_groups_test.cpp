@@ -78,6 +78,19 @@ TEST(RecipeGroups, ExplainAsOneGraphDoes) {
   EXPECT_EQ(order, every);
 }
 
+TEST(Explainer, ExplainsOneRecipeAsAmongOthers) {
+  const Network network = network_with(std::size_t{1} << 30);
+  std::vector<Recipe> recipes{grid()[0], parse_recipe("random"), grid()[1], parse_recipe("gradient")};
+  Explainer explainer(network, recipes, {});
+  Shape shape = network.input_shape();
+  shape[0] = 3;
+  const Tensor x = random_tensor(shape, 3);
+  const std::vector<std::int64_t> targets{0, 1, 0};
+  const Explanation all = explainer.explain(x, targets);
+  for (std::size_t r = 0; r < recipes.size(); ++r)
+    expect_equal(explainer.explain_one(r, x, targets), all.relevance[r]);
+}
+
 TEST(RecipeGroups, AreSingleRecipesWhereNothingFits) {
   const Network network = network_with(1);
   RecipeGroups groups(network, grid(), {}, 2);

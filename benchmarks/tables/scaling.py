@@ -108,10 +108,23 @@ def image_rows(plan, network):
     return rows
 
 
+def explained_rows(plan, network):
+    """Many explanations: inputs are read a few at a time, so that the peak stays where it is."""
+    counts = [2, 40] if plan.smoke else [16, 64, 256]
+
+    def explain(n):
+        _, images = data.images(n, plan.size)
+        return program.run(plan, "explain", data.network(network), images, "--recipe", "lrp_epsilon_plus")
+    measures = sweep(plan, counts, explain)
+    rows = growth("explained", f"{title(network)}, `explain` of {counts[-1]} images, per image", "images", counts, measures)
+    rows[0].note += "; peak MB: " + ", ".join(f"{n}: {max(m.peak_mb for m in measures[n]):.0f}" for n in counts)
+    return rows
+
+
 def cases(plan) -> list[Case]:
     found = [Case(f"{n} threads", lambda p, n=n: thread_rows(p, n)) for n in plan.networks(["resnet18", "resnet50", "vgg16"])]
     network = plan.networks(["resnet18"])[0]
     for name, rows in (("threads of select", select_rows), ("pixels", image_size_rows), ("layers", depth_rows), ("batch", batch_rows), ("recipes", recipe_rows),
-                       ("images", image_rows)):
+                       ("images", image_rows), ("explained images", explained_rows)):
         found.append(Case(name, lambda p, r=rows: r(p, network)))
     return found

@@ -16,8 +16,6 @@ namespace heatproof::cli {
 
 namespace {
 
-constexpr std::size_t kExhibits = 6;
-
 report::Estimate estimate(const Interval& i) { return {i.mean, i.low, i.high}; }
 
 std::vector<report::RankedRecipe> ranking_of(const Selection& s, std::uint64_t seed) {
@@ -70,16 +68,6 @@ std::vector<Shown> shown_of(const Selection& s) {
   return shown;
 }
 
-/// A few samples, spread over the folder.
-std::vector<std::size_t> exhibited(const Selection& s) {
-  std::vector<std::size_t> images = s.images;
-  std::ranges::sort(images);
-  std::vector<std::size_t> few;
-  const std::size_t n = std::min(kExhibits, images.size());
-  for (std::size_t k = 0; k < n; ++k) few.push_back(images[k * images.size() / n]);
-  return few;
-}
-
 double probability_of(const Tensor& logits, std::size_t row, std::int64_t target) {
   const auto classes = static_cast<std::size_t>(logits.shape()[1]);
   const auto values = logits.data<float>().subspan(row * classes, classes);
@@ -89,35 +77,53 @@ double probability_of(const Tensor& logits, std::size_t row, std::int64_t target
   return std::exp(values[static_cast<std::size_t>(target)] - most) / sum;
 }
 
+/// Heatmaps [shown][image]; what the selection did not explain itself is explained now.
+std::vector<std::vector<std::vector<float>>> heatmaps_of(const Session& session, const SelectionData& data,
+                                                         const Selection& s, const std::vector<Shown>& shown,
+                                                         const std::vector<std::size_t>& images,
+                                                         const InputSet& set) {
+  std::vector<std::vector<std::vector<float>>> maps(shown.size());
+  std::vector<Recipe> recipes;
+  for (std::size_t m = 0; m < shown.size(); ++m) {
+    recipes.push_back(s.recipes[shown[m].recipe]);
+    for (std::size_t i : images) {
+      if (const auto known = s.heatmaps.find({i, shown[m].recipe}); known != s.heatmaps.end())
+        maps[m].push_back(known->second);
+    }
+  }
+  if (std::ranges::all_of(maps, [&](const auto& m) { return m.size() == images.size(); })) return maps;
+  std::vector<std::int64_t> targets;
+  for (std::size_t i : images) targets.push_back(data.targets[i]);
+  Explainer explainer(session.network(), recipes, data.explain);
+  const Explanation e = explainer.explain(set.inputs, targets, sample_ids(set.items));
+  for (std::size_t m = 0; m < shown.size(); ++m) {
+    maps[m].clear();
+    const Tensor pooled = pool_channels(e.relevance[m], pool_of(recipes[m]));
+    for (std::int64_t k = 0; k < pooled.shape()[0]; ++k) {
+      const auto map = pooled.rows(k, k + 1).data<float>();
+      maps[m].emplace_back(map.begin(), map.end());
+    }
+  }
+  return maps;
+}
+
 void add_exhibits(report::SelectReport& r, const Session& session, const SelectionData& data,
                   const Selection& s) {
   const auto images = exhibited(s);
   const auto shown = shown_of(s);
   if (images.empty() || shown.empty() || session.network().input_shape().rank() != 4) return;
-  std::vector<Recipe> recipes;
-  for (const Shown& x : shown) {
-    recipes.push_back(s.recipes[x.recipe]);
-    r.shown.emplace_back(x.role, s.recipes[x.recipe].text);
-  }
+  for (const Shown& x : shown) r.shown.emplace_back(x.role, s.recipes[x.recipe].text);
   std::vector<InputItem> items;
-  std::vector<std::int64_t> targets;
-  for (std::size_t i : images) {
-    items.push_back(data.items[i]);
-    targets.push_back(data.targets[i]);
-  }
+  for (std::size_t i : images) items.push_back(data.items[i]);
   const InputSet set = InputStream(data.source, items).next(static_cast<std::int64_t>(items.size()));
-  Explainer explainer(session.network(), recipes, data.explain);
-  const Explanation e = explainer.explain(set.inputs, targets, sample_ids(items));
+  const auto maps = heatmaps_of(session, data, s, shown, images, set);
   for (std::size_t k = 0; k < images.size(); ++k) {
     const std::size_t i = images[k];
     const auto column = static_cast<std::size_t>(std::ranges::find(s.images, i) - s.images.begin());
-    report::Exhibit x{items[k].name, session.labels().name(targets[k]),
-                      probability_of(data.logits, i, targets[k]), picture_of(set, k)};
+    report::Exhibit x{items[k].name, session.labels().name(data.targets[i]),
+                      probability_of(data.logits, i, data.targets[i]), picture_of(set, k)};
     for (std::size_t m = 0; m < shown.size(); ++m) {
-      const Tensor map = pool_channels(e.relevance[m], pool_of(recipes[m]));
-      const auto size = static_cast<std::size_t>(map.elements() / map.shape()[0]);
-      const auto values = map.data<float>().subspan(k * size, size);
-      x.relevance.emplace_back(values.begin(), values.end());
+      x.relevance.push_back(maps[m][k]);
       x.scores.push_back(s.scores[shown[m].recipe][column]);
     }
     r.exhibits.push_back(std::move(x));

@@ -13,14 +13,17 @@ namespace heatproof {
 
 namespace {
 
+/// Pages of large memory that nobody touches, such as those of slots that stay empty, are never made.
 std::shared_ptr<float> zeros(std::size_t bytes) {
-  const std::size_t size = std::max<std::size_t>((bytes + 63) / 64 * 64, 64);
-  auto* memory = static_cast<float*>(std::aligned_alloc(64, size));
+  constexpr std::size_t kAlignment = 64;
+  const std::size_t size = std::max<std::size_t>(bytes, 1);
+  void* memory = std::calloc(size + kAlignment, 1);
   if (memory == nullptr)
     throw Error(
         fmt::format("out of memory: {} bytes for values that are kept; use a smaller --memory", size));
-  std::memset(memory, 0, size);
-  return {memory, std::free};
+  const std::shared_ptr<void> owner(memory, std::free);
+  std::size_t room = size + kAlignment;
+  return {owner, static_cast<float*>(std::align(kAlignment, size, memory, room))};
 }
 
 std::size_t bytes_of_slot(const StatePort& port) {

@@ -165,9 +165,17 @@ class Selector {
     measurement_.expect(std::move(groups));
   }
 
+  /// Those that a report may show, where there are few; of many, most would not be shown.
+  void keep_heatmaps() {
+    constexpr std::size_t kMost = 128;
+    const auto few = exhibited(selection_);
+    if (few.size() * all_.size() <= kMost) measurement_.keep(few);
+  }
+
   void measure() {
     auto& images = selection_.images;
     read_ahead();
+    keep_heatmaps();
     const auto start = Clock::now();
     for (std::size_t begin = 0; begin < images.size(); begin += kGroup) {
       const std::chrono::duration<double> spent = Clock::now() - start;
@@ -192,6 +200,7 @@ class Selector {
 
   void collect() {
     Selection& s = selection_;
+    s.heatmaps = measurement_.heatmaps();
     for (std::size_t r : all_) {
       s.scores.push_back(objective_scores(s.images, r));
       s.curves.push_back(measurement_.mean_curves(s.images, r, s.objective));
@@ -274,6 +283,16 @@ void validate(const SelectionData& data, const std::vector<Recipe>& recipes,
     throw UsageError("select needs at least one recipe and one image");
   require_masks(parse_metric(options.objective), data);
   for (const std::string& text : options.diagnostics) require_masks(parse_metric(text), data);
+}
+
+std::vector<std::size_t> exhibited(const Selection& s) {
+  constexpr std::size_t kExhibits = 6;
+  std::vector<std::size_t> images = s.images;  // spread over the folder
+  std::ranges::sort(images);
+  std::vector<std::size_t> few;
+  const std::size_t n = std::min(kExhibits, images.size());
+  for (std::size_t k = 0; k < n; ++k) few.push_back(images[k * images.size() / n]);
+  return few;
 }
 
 Selection select(const SelectionData& data, const std::vector<Recipe>& recipes,

@@ -61,7 +61,11 @@ struct Selection {
   Interval over_control{};        // how much better the best method is than the best control
   Confirmation confirmation;
   std::vector<std::vector<double>> agreement;  // Kendall's τ between objective and diagnostics over recipes
+  Heatmaps heatmaps;                           // of `exhibited` images, as far as they were explained for it
 };
+
+/// A few of the images that were selected on, for a report.
+std::vector<std::size_t> exhibited(const Selection& s);
 
 /// Throws UsageError where nothing could be selected: no recipes or images, unknown metrics, masks that miss.
 void validate(const SelectionData& data, const std::vector<Recipe>& recipes, const SelectionOptions& options);

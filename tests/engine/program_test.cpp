@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <set>
 #include <thread>
 
@@ -153,6 +154,25 @@ TEST(Layout, StoresWholeBlocks) {
   EXPECT_EQ(stored_elements({1, 20, 3, 3}, {}), 20 * 9);
   EXPECT_EQ(stored_elements({1, 20, 3, 3}, {.channels_last = true}), 20 * 9);
   EXPECT_TRUE(padded({1, 20, 3, 3}, {.block = 16}));
+}
+
+TEST(Workspace, RunsOnInputsInPlace) {
+  Builder g;
+  const Value x = g.input("x", {DType::f32, {2, 3}});
+  const Value y = g.input("y", {DType::f32, {2, 3}});
+  g.output("sum", x + y);
+  g.output("product", x * y);
+  Workspace workspace(compile(g.build()));
+  const Tensor a = random_tensor({2, 3}, 1);
+  const Tensor b = random_tensor({2, 3}, 2);
+  const std::vector<Tensor> expected = workspace.run({a, b});
+  for (int run = 0; run < 2; ++run) {
+    std::memcpy(workspace.input(0), a.raw(), a.bytes());
+    std::memcpy(workspace.input(1), b.raw(), b.bytes());
+    workspace.run();
+    for (std::size_t i = 0; i < 2; ++i)
+      EXPECT_EQ(std::memcmp(workspace.output(i), expected[i].raw(), expected[i].bytes()), 0);
+  }
 }
 
 }  // namespace heatproof

@@ -7,6 +7,7 @@
 #include "engine/program.h"
 #include "ops/arithmetic.h"
 #include "ops/conv_geometry.h"
+#include "ops/convolution.h"
 #include "ops/operators.h"
 #include "support/operators.h"
 
@@ -278,6 +279,25 @@ TEST(ConvTranspose, OfConstantsIsTheSameAsOfInputs) {
       run_graph([&](Builder& g, const auto& in) { return transposed(g, std::vector{g.constant(x)}) + in[0]; },
                 {Tensor::zeros(DType::f32, {1, 5, 8, 8})});
   expect_close(folded, run_graph(transposed, {x}), 1e-5, 1e-5);
+}
+
+TEST(Conv, TransformsPayAfterFewerRunsOfMorePositions) {
+  const auto runs = [](const Shape& x, const Shape& weights, std::int64_t stride = 1) {
+    Builder g;
+    g.output("y",
+             g.add(kConv, {g.input("x", {DType::f32, x}), g.constant(random_tensor(weights, 1))},
+                   {{"strides", std::vector<std::int64_t>{stride, stride}}, {"group", x[1] / weights[1]}}));
+    return convolution::runs_for_transforms(g.build());
+  };
+  const double one = runs({1, 64, 10, 10}, {64, 64, 3, 3});
+  EXPECT_GT(one, 1);
+  EXPECT_DOUBLE_EQ(runs({4, 64, 10, 10}, {64, 64, 3, 3}), one / 4);
+  EXPECT_DOUBLE_EQ(runs({1, 64, 18, 18}, {128, 64, 3, 3}), one / 4);
+  const double never = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(runs({1, 64, 10, 10}, {64, 64, 1, 1}), never);
+  EXPECT_EQ(runs({1, 64, 10, 10}, {64, 64, 3, 3}, 2), never);
+  EXPECT_EQ(runs({1, 128, 10, 10}, {128, 64, 3, 3}), never);
+  EXPECT_EQ(runs({1, 16, 10, 10}, {64, 16, 3, 3}), never);
 }
 
 }  // namespace heatproof

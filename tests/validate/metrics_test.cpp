@@ -181,6 +181,17 @@ TEST_F(Metrics, DoNotDependOnTheBatchSize) {
   }
 }
 
+TEST_F(Metrics, ScoresOfInputsAreThoseOfTheNetwork) {
+  Evaluation e = evaluation(own());
+  for (const char* kind : {"logit", "probability", "difference"}) {
+    e.logits = network.predict(e.inputs);
+    const auto known = scores_of_inputs(e, kind);
+    e.logits = {};
+    const auto computed = scores_of_inputs(e, kind);
+    for (std::size_t i = 0; i < 5; ++i) EXPECT_NEAR(known[i], computed[i], 1e-6) << kind;
+  }
+}
+
 TEST_F(Metrics, AFlatHeatmapIsTheMeanOfRandomOrders) {
   Evaluation e = evaluation(Tensor::filled(arrays.at("input").shape(), 1));
   // An order is as likely as its reverse.

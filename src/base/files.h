@@ -56,4 +56,19 @@ class FileReader {
 /// SHA-256 (FIPS 180-4) as 64 hexadecimal digits.
 std::string sha256(std::string_view bytes);
 
+/// The same, part by part.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void add(std::string_view bytes);
+  std::string digits();  // once
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
 }  // namespace heatproof

@@ -178,14 +178,17 @@ Operand Lowering::reorder(const Operand& from, Layout layout) {
 }
 
 Packed Lowering::pack(NodeId id, const Shape& view, const dnnl::memory::desc& desc) {
+  return pack(id, descriptor(view, Layout{}), desc);
+}
+
+Packed Lowering::pack(NodeId id, const dnnl::memory::desc& source, const dnnl::memory::desc& desc) {
   const Operand from = plain(id);
-  const auto source = descriptor(view, Layout{});
   if (desc == source) return {from.buffer, source};
-  for (const Packed& known : packed_[id]) {
-    if (known.desc == desc) return known;
+  for (const auto& [seen_as, packed] : packed_[id]) {
+    if (seen_as == source && packed.desc == desc) return packed;
   }
   const Packed to{new_buffer(desc.get_size()), desc};
-  packed_[id].push_back(to);
+  packed_[id].push_back({source, to});
   const auto weights =
       node(id).op == &kConstant ? buffers_[static_cast<std::size_t>(from.buffer)].constant : nullptr;
   if (weights) buffers_.back().constant = find_packed(weights, source, desc);
@@ -257,9 +260,10 @@ void Lowering::run() {
   for (NodeId id : graph_.inputs()) input_buffers_.push_back(result(id, Layout{}).buffer);
   for (NodeId id = 0; id < graph_.size(); ++id) {
     const Node& n = node(id);
-    // Leaves and elementwise nodes wait until they are asked for, so that chains are emitted as one step.
-    if (has_result(id) || fused_[static_cast<std::size_t>(id)] || n.op == &kConstant || n.op == &kFill ||
-        n.op == &kState || is_elementwise(graph_, id))
+    // Leaves and elementwise nodes wait until they are asked for, so that chains are emitted as one step, and
+    // constants, which may be packed from another's memory.
+    if (has_result(id) || fused_[static_cast<std::size_t>(id)] || constant(id) || n.op == &kState ||
+        is_elementwise(graph_, id))
       continue;
     lower(id);
   }

@@ -101,6 +101,8 @@ class Lowering {
   /// Reordered to what a primitive asked for; `view` is the shape under which the primitive sees it (same
   /// row-major order).
   Packed pack(NodeId id, const Shape& view, const dnnl::memory::desc& desc);
+  /// The same of memory that is seen with the strides of `source`.
+  Packed pack(NodeId id, const dnnl::memory::desc& source, const dnnl::memory::desc& desc);
 
   // Results.
   /// New memory for the result of a node.
@@ -160,7 +162,11 @@ class Lowering {
   std::vector<bool> is_output_, constant_, fused_;
   std::vector<Operand> results_;
   std::map<std::pair<NodeId, int>, Operand> reordered_;  // (node, layout code)
-  std::map<NodeId, std::vector<Packed>> packed_;
+  struct PackedFrom {
+    dnnl::memory::desc source;
+    Packed packed;
+  };
+  std::map<NodeId, std::vector<PackedFrom>> packed_;
   std::vector<Buffer> buffers_;
   std::vector<Step> steps_;
   std::vector<BufferId> input_buffers_, output_buffers_;

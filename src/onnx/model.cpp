@@ -6,6 +6,8 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
+#include <cstring>
+#include <memory>
 #include <set>
 
 #include "base/files.h"
@@ -18,12 +20,44 @@ namespace {
 
 constexpr std::int64_t kOldestOpset = 7;
 
-void parse(const std::string& bytes, const std::string& file, onnx::ModelProto& proto) {
-  google::protobuf::io::ArrayInputStream array(
-      bytes.data(), static_cast<int>(std::min<std::size_t>(bytes.size(), INT32_MAX)));
-  google::protobuf::io::CodedInputStream stream(&array);
+constexpr std::size_t kBlock = 1 << 20;  // bytes that are read at once
+
+/// A file that is hashed while it is read, and never in memory as a whole.
+class HashedFile : public google::protobuf::io::CopyingInputStream {
+ public:
+  explicit HashedFile(const std::filesystem::path& path) : file_(path) {}
+
+  int Read(void* buffer, int size) override {
+    const std::string block = file_.read(at_, static_cast<std::size_t>(size));
+    std::memcpy(buffer, block.data(), block.size());
+    hash_.add(block);
+    at_ += block.size();
+    return static_cast<int>(block.size());
+  }
+  std::size_t size() const { return file_.size(); }
+  std::string digits() { return hash_.digits(); }
+
+ private:
+  FileReader file_;
+  Sha256 hash_;
+  std::size_t at_ = 0;
+};
+
+std::string hash_of_file(const std::filesystem::path& path) {
+  HashedFile file(path);
+  std::string block(kBlock, '\0');
+  while (file.Read(block.data(), static_cast<int>(kBlock)) > 0) {
+  }
+  return file.digits();
+}
+
+/// Returns the hash of the file.
+std::string parse(const std::filesystem::path& path, const std::string& file, onnx::ModelProto& proto) {
+  HashedFile source(path);
+  google::protobuf::io::CopyingInputStreamAdaptor blocks(&source, static_cast<int>(kBlock));
+  google::protobuf::io::CodedInputStream stream(&blocks);
   stream.SetTotalBytesLimit(INT32_MAX);
-  if (bytes.size() > INT32_MAX || !proto.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage()) {
+  if (source.size() > INT32_MAX || !proto.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage()) {
     throw InputError(
         fmt::format("{}: not an ONNX model, or truncated; check that the file was copied whole", file));
   }
@@ -31,6 +65,7 @@ void parse(const std::string& bytes, const std::string& file, onnx::ModelProto& 
     throw InputError(
         fmt::format("{}: holds no network (no nodes or no outputs); export the model again", file));
   }
+  return source.digits();
 }
 
 std::int64_t opset_of(const onnx::ModelProto& proto, const std::string& file) {
@@ -206,31 +241,33 @@ std::vector<UnsupportedNode> find_unsupported(const onnx::ModelProto& proto) {
 }  // namespace
 
 Model Model::inspect(const std::filesystem::path& path) {
-  const std::string bytes = read_file(path);
   const std::string file = path.filename().string();
   auto c = std::make_shared<Contents>();
   c->path = path;
-  parse(bytes, file, c->proto);
+  std::string fingerprint = parse(path, file, c->proto);
   c->opset = opset_of(c->proto, file);
   try {
-    for (const auto& t : c->proto.graph().initializer())
+    for (auto& t : *c->proto.mutable_graph()->mutable_initializer()) {
       c->weights[t.name()] = read_tensor(t, path.parent_path());
+      const std::unique_ptr<std::string> converted(t.release_raw_data());  // freed at once
+    }
   } catch (const UnsupportedError& e) {
     throw UnsupportedError(fmt::format("{}: {}", file, e.what()));
   } catch (const std::exception& e) {
     throw InputError(fmt::format("{}: {}", file, e.what()));
   }
-  std::string fingerprint = sha256(bytes);
   if (const std::string names = external_bytes_name(c->proto); !names.empty()) {
     for (std::size_t begin = 0; begin <= names.size();) {
       const std::size_t end = std::min(names.find('\n', begin), names.size());
-      fingerprint += sha256(read_file(path.parent_path() / names.substr(begin, end - begin)));
+      fingerprint += hash_of_file(path.parent_path() / names.substr(begin, end - begin));
       begin = end + 1;
     }
     fingerprint = sha256(fingerprint);
   }
   c->hash = fingerprint;
-  c->proto.mutable_graph()->clear_initializer();  // converted above; the memory is freed
+  // Converted above; swapped out, since a field that is cleared keeps its memory.
+  google::protobuf::RepeatedPtrField<onnx::TensorProto>().Swap(
+      c->proto.mutable_graph()->mutable_initializer());
   c->inputs = inputs_of(*c, file);
   c->unsupported = find_unsupported(c->proto);
   Model model;

@@ -9,6 +9,7 @@
 #include "ops/concat.h"
 #include "ops/convolution.h"
 #include "ops/operators.h"
+#include "ops/weights.h"
 
 namespace heatproof {
 
@@ -255,7 +256,8 @@ void lower_conv(Lowering& l, NodeId id) {
   Fusion fusion = find_fusion(l, id);
   const ChosenConvolution chosen = choose(l, id, g, fusion, have);
   const Operand x = l.operand(l.input(id, 0), chosen.source);
-  const Packed packed = l.pack(weights, grouped(l.shape(weights), g.group), chosen.pd.weights_desc());
+  const Packed packed =
+      pack_weights(l, weights, grouped(l.shape(weights), g.group), chosen.pd.weights_desc());
   std::vector<Lowering::Argument> arguments{{DNNL_ARG_SRC, x.buffer, chosen.pd.src_desc()},
                                             {DNNL_ARG_WEIGHTS, packed.buffer, packed.desc}};
   if (l.input(id, 2) != kNone) {

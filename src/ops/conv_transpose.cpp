@@ -7,6 +7,7 @@
 #include "ops/conv_transpose_narrow.h"
 #include "ops/convolution.h"
 #include "ops/operators.h"
+#include "ops/weights.h"
 
 namespace heatproof {
 
@@ -128,7 +129,7 @@ void lower_conv_transpose(Lowering& l, NodeId id) {
     }
   }
   const Operand x = l.operand(l.input(id, 0), *source);
-  const Packed packed = l.pack(weights, w, pd.weights_desc());
+  const Packed packed = pack_weights(l, weights, w, pd.weights_desc());
   const bool biased = l.input(id, 2) != kNone;
   const Operand result = l.result(id, *target);
   const BufferId sums =

@@ -4,6 +4,7 @@
 #include "engine/lowering.h"
 #include "ops/arithmetic.h"
 #include "ops/operators.h"
+#include "ops/weights.h"
 
 namespace heatproof {
 
@@ -88,7 +89,7 @@ void lower(Lowering& l, NodeId id) {
       onednn::inner_product(l.engine(), descriptor(x, {}), any_descriptor(w),
                             bias ? descriptor({w[0]}, {}) : dnnl::memory::desc(), descriptor(y, {}), attr);
   const Operand source = l.plain(l.input(id, 0));
-  const Packed packed = l.pack(weights, w, pd.weights_desc());
+  const Packed packed = pack_weights(l, weights, w, pd.weights_desc());
   const Operand target = l.result(relu ? user : id, Layout{});
   std::vector<Lowering::Argument> arguments{{DNNL_ARG_SRC, source.buffer, pd.src_desc()},
                                             {DNNL_ARG_WEIGHTS, packed.buffer, packed.desc},

@@ -29,6 +29,37 @@ TEST(Linear, Adjoint) {
   }
 }
 
+TEST(Linear, WeightsAndTheirTransposeAreNotMixedUp) {
+  // Square, so that only the values tell them apart.
+  for (const std::int64_t n : {5, 64}) {
+    const Tensor w = random_tensor({n, n}, 1);
+    Tensor turned = Tensor::empty(DType::f32, {n, n});
+    for (std::int64_t i = 0; i < n; ++i) {
+      for (std::int64_t k = 0; k < n; ++k)
+        turned.data<float>()[static_cast<std::size_t>(i * n + k)] =
+            w.data<float>()[static_cast<std::size_t>(k * n + i)];
+    }
+    const Tensor x = random_tensor({3, n}, 2);
+    const auto apply = [&](const std::vector<std::pair<Tensor, bool>>& layers) {
+      return run_graph(
+          [&](Builder& g, const auto& in) {
+            Value sum;
+            for (const auto& [weights, turn] : layers) {
+              const Value c = g.constant(weights);
+              const Value y = g.add(kLinear, {in[0], turn ? transpose(c, {1, 0}) : c});
+              sum = sum ? sum + y * 2.0 : y;
+            }
+            return sum;
+          },
+          {x});
+    };
+    const Tensor expected = apply({{w, false}, {turned, false}});
+    for (int again = 0; again < 2; ++again)
+      expect_close(apply({{w, false}, {w, true}}), expected, 1e-4, 1e-4);
+    expect_close(apply({{turned, true}, {turned, false}}), expected, 1e-4, 1e-4);
+  }
+}
+
 TEST(Linear, ShapesThatDoNotFitAreAnError) {
   Builder g;
   const Value x = g.input("x", {DType::f32, {2, 3}});

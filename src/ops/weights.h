@@ -1,0 +1,12 @@
+// Weights as primitives want them.
+#pragma once
+
+#include "engine/lowering.h"
+
+namespace heatproof {
+
+/// Lowering::pack, which packs the transpose of a constant from the constant itself: nothing is transposed
+/// before, and programs share what is packed.
+Packed pack_weights(Lowering& l, NodeId weights, const Shape& view, const dnnl::memory::desc& desc);
+
+}  // namespace heatproof

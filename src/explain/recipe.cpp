@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/threads.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
@@ -88,11 +89,13 @@ Tensor pool_channels(const Tensor& relevance, Pool pool) {
   const std::int64_t channels = image ? s[1] : 1;
   const std::int64_t pixels = s.elements() / (s[0] * channels);
   Tensor pooled = Tensor::zeros(DType::f32, image ? Shape{s[0], s[2], s[3]} : Shape{s[0], 1, pixels});
-  for (std::int64_t n = 0; n < s[0]; ++n) {
+  const auto from = relevance.data<float>();
+  const auto to = pooled.data<float>();
+  try_parallel_for(s[0], [&](std::int64_t n) {
     for (std::int64_t p = 0; p < pixels; ++p) {
       double value = pool == Pool::max ? -INFINITY : 0;
       for (std::int64_t c = 0; c < channels; ++c) {
-        const double r = relevance.data<float>()[static_cast<std::size_t>((n * channels + c) * pixels + p)];
+        const double r = from[static_cast<std::size_t>((n * channels + c) * pixels + p)];
         switch (pool) {
           case Pool::sum:
             value += r;
@@ -111,10 +114,10 @@ Tensor pool_channels(const Tensor& relevance, Pool pool) {
             break;
         }
       }
-      pooled.data<float>()[static_cast<std::size_t>(n * pixels + p)] =
+      to[static_cast<std::size_t>(n * pixels + p)] =
           static_cast<float>(pool == Pool::l2 ? std::sqrt(value) : value);
     }
-  }
+  });
   return pooled;
 }
 

@@ -35,10 +35,13 @@ Constants constants_of(const Graph& graph, const std::vector<bool>& constant, No
     for (NodeId input : node.inputs) {
       if (input == kNone) continue;
       const auto at = static_cast<std::size_t>(input);
-      if (constant[at])
-        found[{input, node.op}] = static_cast<std::size_t>(graph.node(input).type.shape.elements()) * 4;
-      else if (!seen[at])
+      if (constant[at]) {
+        const std::size_t bytes = static_cast<std::size_t>(graph.node(input).type.shape.elements()) * 4;
+        found[{input, node.op}] = bytes;
+        if (graph.node(input).op != &kConstant) found[{input, nullptr}] = bytes;  // until it is packed
+      } else if (!seen[at]) {
         open.push_back(input);
+      }
       seen[at] = true;
     }
   }

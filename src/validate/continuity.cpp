@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/threads.h"
 #include "heatproof/error.h"
 #include "validate/features.h"
 #include "validate/metrics.h"
@@ -34,7 +35,7 @@ double noise_level(const Evaluation& e, std::int64_t i, const Parameters& p) {
 
 void look_at(const Evaluation& e, const Tensor& x, std::uint64_t tag, Worst& worst) {
   const Tensor relevance = explain_copies(e, x, tag);
-  for (std::int64_t i = 0; i < e.size(); ++i) {
+  try_parallel_for(e.size(), [&](std::int64_t i) {
     const auto at = static_cast<std::size_t>(i);
     const double r =
         change_per_distance(row_of(e.relevance, i), row_of(relevance, i), row_of(e.inputs, i), row_of(x, i));
@@ -42,18 +43,18 @@ void look_at(const Evaluation& e, const Tensor& x, std::uint64_t tag, Worst& wor
       worst.ratios[at] = r;
       std::ranges::copy(row_of(x, i), row_of(worst.x, i).begin());
     }
-  }
+  });
 }
 
 Worst noisy_neighbours(const Evaluation& e, const Parameters& p) {
   Worst worst{std::vector<double>(static_cast<std::size_t>(e.size()), 0), e.inputs.clone()};
   for (std::int64_t k = 0; k < p.integer("neighbours"); ++k) {
     Tensor x = e.inputs.clone();
-    for (std::int64_t i = 0; i < e.size(); ++i) {
+    try_parallel_for(e.size(), [&](std::int64_t i) {
       RandomStream random = e.random("continuity " + std::to_string(k), i);
       const double sigma = noise_level(e, i, p);
       for (float& v : row_of(x, i)) v += static_cast<float>(sigma * random.normal());
-    }
+    });
     look_at(e, x, static_cast<std::uint64_t>(k) + 1, worst);
   }
   return worst;
@@ -94,8 +95,9 @@ std::vector<std::vector<double>> along_path(const Evaluation& e, const Parameter
   const auto row = [](const Tensor& t, std::int64_t i) { return row_of(t, i); };
   for (std::int64_t k = 1; k <= p.integer("path"); ++k) {
     Tensor x = Tensor::empty(DType::f32, e.inputs.shape());
-    for (std::int64_t i = 0; i < e.size(); ++i)
+    try_parallel_for(e.size(), [&](std::int64_t i) {
       move_image(p.text("motion"), row_of(e.inputs, i), e.inputs.shape(), e.black, k, row_of(x, i));
+    });
     const Tensor relevance = explain_copies(e, x, 900'000 + static_cast<std::uint64_t>(k));
     for (std::int64_t i = 0; i < e.size(); ++i)
       steps[static_cast<std::size_t>(i)].push_back(

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/threads.h"
 #include "heatproof/error.h"
 #include "validate/metrics.h"
 
@@ -134,8 +135,10 @@ Scores evaluate(const MetricSpec& m, const Evaluation& e) {
                                  m.metric->name));
   if (m.metric->score_all != nullptr) return m.metric->score_all(e, m.parameters);
   Scores scores;
-  for (std::int64_t i = 0; i < e.size(); ++i)
-    scores.values.push_back(m.metric->score(sample_of(e, i), m.parameters));
+  scores.values.resize(static_cast<std::size_t>(e.size()));
+  try_parallel_for(e.size(), [&](std::int64_t i) {
+    scores.values[static_cast<std::size_t>(i)] = m.metric->score(sample_of(e, i), m.parameters);
+  });
   return scores;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/threads.h"
 #include "validate/features.h"
 #include "validate/metrics.h"
 
@@ -49,8 +50,13 @@ double entropy(const std::vector<double>& values) {
 
 template <typename F>
 Scores each(const Evaluation& e, const Parameters& p, F f) {
+  const auto values = magnitudes(e, p);
   Scores s;
-  for (const auto& values : magnitudes(e, p)) s.values.push_back(f(values));
+  s.values.resize(values.size());
+  try_parallel_for(e.size(), [&](std::int64_t i) {
+    const auto at = static_cast<std::size_t>(i);
+    s.values[at] = f(values[at]);
+  });
   return s;
 }
 

@@ -89,12 +89,15 @@ std::vector<std::vector<std::int64_t>> orders_of(const Evaluation& e, const Patc
 std::vector<std::int64_t> unordered(const Evaluation& e, const Patches& g, const Parameters& p,
                                     const std::string& order) {
   std::vector<std::int64_t> samples;
-  const auto relevance = attributions(e.relevance, p);
+  const bool ties = p.text("ties") == "random" && g.count() > 1;
+  const bool absolute = p.flag("abs");
   for (std::int64_t i = 0; i < e.size(); ++i) {
-    const auto& row = relevance[static_cast<std::size_t>(i)];
-    const bool flat =
-        p.text("ties") == "random" && std::ranges::all_of(row, [&](double v) { return v == row[0]; });
-    if (order == "random" || (flat && g.count() > 1)) samples.push_back(i);
+    const auto row = row_of(e.relevance, i);
+    const auto flat = [&] {
+      return std::ranges::all_of(
+          row, [&](float v) { return absolute ? std::fabs(v) == std::fabs(row[0]) : v == row[0]; });
+    };
+    if (order == "random" || (ties && flat())) samples.push_back(i);
   }
   return samples;
 }

@@ -35,6 +35,13 @@ struct Windows {
     visit(window, sizes.size(), 0, 1, use);
   }
 
+  /// Whether no part of a window sticks out at the end.
+  bool is_inside(std::int64_t k) const {
+    for (std::size_t axis = sizes.size(); axis-- > 0; k /= counts[axis])
+      if (k % counts[axis] * stride + patch > sizes[axis]) return false;
+    return true;
+  }
+
   /// First position of the whole window that holds window `k`: those that stick out at the end are moved
   /// inside.
   std::vector<std::int64_t> first(std::int64_t k) const {
@@ -117,6 +124,11 @@ std::vector<std::vector<double>> scores_of_windows(const EstimatorSetup& setup, 
        .change =
            [&](std::int64_t i, std::span<float> window) {
              if (i % copies == 0) return;
+             if (w.is_inside(i % copies - 1)) {
+               std::ranges::copy(window_of(samples.inputs.shape(), patch, covers.row(i / copies), place(i)),
+                                 window.begin());
+               return;
+             }
              std::vector<float> x(whole);
              put_window(samples.inputs.shape(), patch, window, place(i), x);
              const auto cover = covers.row(i / copies);

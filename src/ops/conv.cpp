@@ -98,10 +98,28 @@ bool is_last_reader(const Lowering& l, NodeId id, NodeId reader) {
                              [&](NodeId user) { return user == reader || l.is_lowered(user); });
 }
 
-Fusion find_fusion(const Lowering& l, NodeId id) {
+/// Whether some windows lie in the padding as a whole.
+bool leaves_the_input(const ConvGeometry& g) {
+  for (std::size_t i = 0; i < g.kernel.size(); ++i) {
+    const std::int64_t extent = g.dilations[i] * (g.kernel[i] - 1) + 1;
+    if (std::max(g.pads_begin[i], g.pads_end[i]) >= extent) return true;
+  }
+  return false;
+}
+
+/// Whether what a Clip does can be fused: oneDNN refuses bounds in the wrong order, which ONNX allows.
+bool is_fused_activation(const Node& node) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  return node.op == &kRelu || (node.op == &kClip && node.attributes.number("min", -kInfinity) <=
+                                                        node.attributes.number("max", kInfinity));
+}
+
+/// `residuals`: what is added may be fused, too. oneDNN 2.6 forgets the bias, or crashes, where it adds to
+/// windows that leave the input.
+Fusion find_fusion(const Lowering& l, NodeId id, bool residuals) {
   Fusion fusion{.result = id};
   NodeId user = l.sole_user(id);
-  if (user != kNone && l.node(user).op == &kAdd && l.shape(user) == l.shape(id)) {
+  if (residuals && user != kNone && l.node(user).op == &kAdd && l.shape(user) == l.shape(id)) {
     const NodeId other = l.input(user, 0) == id ? l.input(user, 1) : l.input(user, 0);
     if (other != id && !l.constant(other) && l.shape(other) == l.shape(id) && l.available(other)) {
       fusion.residual = other;
@@ -110,7 +128,7 @@ Fusion find_fusion(const Lowering& l, NodeId id) {
       user = l.sole_user(user);
     }
   }
-  if (user != kNone && (l.node(user).op == &kRelu || l.node(user).op == &kClip)) {
+  if (user != kNone && is_fused_activation(l.node(user))) {
     fusion.activation = &l.node(user);
     fusion.result = user;
   }
@@ -253,8 +271,13 @@ void lower_conv(Lowering& l, NodeId id) {
   const NodeId weights = l.input(id, 1);
   const ConvGeometry g = conv_geometry(l.node(id).attributes, l.shape(weights));
   const Layout have = l.operand(l.input(id, 0)).layout;
-  Fusion fusion = find_fusion(l, id);
-  const ChosenConvolution chosen = choose(l, id, g, fusion, have);
+  Fusion fusion = find_fusion(l, id, !leaves_the_input(g));
+  ChosenConvolution chosen = choose(l, id, g, fusion, have);
+  if (fusion.residual != kNone && !fusion.in_place && !is_direct(chosen.pd.impl_info_str())) {
+    // oneDNN 2.6 adds wrongly there where channels are innermost.
+    fusion = find_fusion(l, id, false);
+    chosen = choose(l, id, g, fusion, have);
+  }
   const Operand x = l.operand(l.input(id, 0), chosen.source);
   const Packed packed =
       pack_weights(l, weights, grouped(l.shape(weights), g.group), chosen.pd.weights_desc());
@@ -291,7 +314,8 @@ bool pays_in_parts(Value node, Value joined) {
   for (std::size_t i = 0; i < joined.inputs(); ++i) {
     if (joined.input(i).shape()[1] < kFewChannels) return false;
   }
-  return parts > 1 && conv_geometry(node.attributes(), node.input(1).shape()).group == 1 &&
+  const ConvGeometry g = conv_geometry(node.attributes(), node.input(1).shape());
+  return parts > 1 && g.group == 1 && !leaves_the_input(g) &&
          2 * (parts - 1) * node.shape().elements() <= joined.shape().elements();
 }
 
@@ -311,8 +335,8 @@ Value convolve_parts(Value node, const std::vector<bool>&) {
     ends[1] = starts[1] + joined.input(i).shape()[1];
     const Value part = g.add(kSlice, {weights}, {{"starts", starts}, {"ends", ends}, {"steps", steps}});
     starts[1] = ends[1];
-    const Value bias = i + 1 == joined.inputs() ? node.input(2) : Value{};
-    const Value term = g.add(kConv, {joined.input(i), part, bias}, attributes, name);
+    const Value term =
+        g.add(kConv, {joined.input(i), part, i == 0 ? node.input(2) : Value{}}, attributes, name);
     sum = sum ? g.add(kAdd, {sum, term}) : term;
   }
   return sum;

@@ -209,9 +209,9 @@ class Band {
 
 /// Rows of a band: what a core's caches hold of values and gradients.
 std::int64_t rows_of_bands(const PoolGeometry& g, std::int64_t lanes) {
-  constexpr std::int64_t kFloats = 32768;
+  constexpr std::int64_t kFloats = 16384;
   const std::int64_t row = std::max<std::int64_t>(g.input[0] * g.input[2] * lanes, 1);
-  const std::int64_t rows = std::max(kFloats / row, 2 * g.kernel[1]);
+  const std::int64_t rows = std::max(kFloats / row, g.kernel[1]);
   return std::min((rows + g.stride[1] - 1) / g.stride[1] * g.stride[1], g.input[1]);
 }
 

@@ -73,8 +73,8 @@ StridedCopy copy_of(const Shape& whole, const Shape& part, const Range& r, bool 
       Shape(std::span<const std::int64_t>(inner.lengths)).strides();
   for (std::size_t i = 0; i < outer.lengths.size(); ++i) {
     const auto axis = static_cast<std::size_t>(outer.axis[i]);
-    wide.push_back(strides[i] * r.steps[axis]);
     const bool lane = layout.block > 1 && i + 1 == outer.lengths.size();  // blocks are whole
+    wide.push_back(strides[i] * (lane ? 1 : r.steps[axis]));
     if (!lane) offset += strides[i] * r.starts[axis] / outer.step[i];
   }
   return copy;
@@ -122,6 +122,7 @@ Value in_parts(Builder& g, const NodeView& v) {
   if (!cuts_channels(v, r)) return {};
   const std::int64_t first = r.starts[1];
   const std::int64_t channels = v.node.type.shape[1];
+  if (!v.node.name.empty()) return {};
   if (const Value part = part_of(x, first, channels)) return part;
   if (!x.node().name.empty()) return {};
   if (x.is(kConv)) return with_some_weights(g, x, first, channels);

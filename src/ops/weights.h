@@ -5,7 +5,7 @@
 
 namespace heatproof {
 
-/// Lowering::pack, which packs the transpose of a constant from the constant itself: nothing is transposed
+/// Lowering::pack, which packs transposes and slices of a constant from the constant itself: nothing is moved
 /// before, and programs share what is packed.
 Packed pack_weights(Lowering& l, NodeId weights, const Shape& view, const dnnl::memory::desc& desc);
 

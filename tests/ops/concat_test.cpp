@@ -106,6 +106,16 @@ TEST(Concat, ConvolutionsAddTheirParts) {
   }
 }
 
+TEST(Concat, SlicesThatTheUserNamedStay) {
+  Builder g;
+  const Value a = g.input("a", {DType::f32, {1, 4, 2, 2}});
+  const Value joined = g.add(kConcat, {a, a * 2.0}, kAxis, "joined");
+  const Attributes slice{
+      {"starts", Ints{0, 0, 0, 0}}, {"ends", Ints{1, 4, 2, 2}}, {"steps", Ints{1, 1, 1, 1}}};
+  EXPECT_TRUE(g.add(kSlice, {joined}, slice, "mine").is(kSlice));
+  EXPECT_EQ(g.add(kSlice, {g.add(kConcat, {a, a * 3.0}, kAxis)}, slice), a);
+}
+
 TEST(Concat, IsCopiedWhereThatIsLessWorkOrAnotherReadsIt) {
   const std::vector<Tensor> parts{random_tensor({1, 64, 6, 6}, 1), random_tensor({1, 64, 6, 6}, 2)};
   const Ran wide =

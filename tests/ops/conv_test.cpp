@@ -195,6 +195,43 @@ TEST(Conv, FusesClipWithoutChangingTheResult) {
   }
 }
 
+// oneDNN's convolutions do not all add correctly; what is fused must hang on that.
+TEST(Conv, AddsResidualsWhereWindowsReachFarIntoThePadding) {
+  struct Far {
+    Shape x, w;
+    std::int64_t dilation;
+    Ints pads;
+  };
+  for (const auto& [x, w, dilation, pads] : {Far{{1, 64, 7, 7}, {64, 64, 3, 3}, 8, {8, 8, 8, 8}},
+                                             Far{{1, 64, 7, 7}, {64, 64, 5, 5}, 4, {8, 8, 8, 8}},
+                                             Far{{1, 64, 7, 7}, {64, 64, 1, 1}, 1, {1, 1, 1, 1}},
+                                             Far{{1, 24, 12, 12}, {64, 24, 3, 3}, 1, {3, 0, 0, 0}},
+                                             Far{{1, 32, 10, 5}, {16, 32, 2, 2}, 1, {2, 1, 0, 0}}}) {
+    const Attributes a{
+        {"kernel_shape", Ints{w[2], w[3]}}, {"pads", pads}, {"dilations", Ints{dilation, dilation}}};
+    const Tensor weights = random_tensor(w, 2, -0.1, 0.1);
+    const Tensor bias = random_tensor({w[0]}, 3);
+    const Tensor input = random_tensor(x, 1);
+    const auto convolved = [&](Builder& g, Value v) {
+      return g.add(kConv, {v, g.constant(weights), g.constant(bias)}, a);
+    };
+    const Tensor plain = run_graph([&](Builder& g, const auto& in) { return convolved(g, in[0]); }, {input});
+    const Tensor residual = random_tensor(plain.shape(), 9);
+    Tensor expected = plain.clone();
+    for (std::size_t i = 0; i < expected.data<float>().size(); ++i)
+      expected.data<float>()[i] = std::max(0.0F, expected.data<float>()[i] + residual.data<float>()[i]);
+    for (const bool again : {false, true}) {  // read again: not added in place
+      const Tensor sum = run_graph(
+          [&](Builder& g, const auto& in) {
+            const Value rest = again ? in[1] : in[1] * 1.0000001;
+            return g.add(kRelu, {convolved(g, in[0]) + rest});
+          },
+          {input, residual});
+      expect_close(sum, expected, 1e-4, 1e-4);
+    }
+  }
+}
+
 TEST(Conv, ResidualsThatAreReadAgainKeepTheirValues) {
   const Attributes a{{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}};
   const Tensor w = random_tensor({16, 16, 3, 3}, 2);

@@ -73,6 +73,7 @@ class RandomNetwork {
       kernel.push_back(pick({2, 3}));
       strides.push_back(x.shape()[a + 2] < 8 ? 1 : pick({1, 2}));
       pads.push_back(between(0, 1));
+      if (x.shape()[a + 2] < kernel[a]) pads[a] = 1;  // or it would not fit
       const std::int64_t room = x.shape()[a + 2] + 2 * pads[a] - kernel[a];
       std::int64_t size = (ceil ? (room + strides[a] - 1) / strides[a] : room / strides[a]) + 1;
       if ((size - 1) * strides[a] >= x.shape()[a + 2] + pads[a]) --size;  // ONNX: windows start inside

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/threads.h"
 #include "report/page.h"
 
 namespace heatproof::report {
@@ -83,6 +84,21 @@ void add_ranking(Page& page, const SelectReport& r) {
              {true, false, true, false, true, true, true});
 }
 
+/// The photo and its heatmaps: one row of the grid.
+std::string exhibit(const SelectReport& r, const Exhibit& x) {
+  std::string row = fmt::format(
+      "\n<figure class=\"photo\"><img src=\"{}\" alt=\"{}\"><figcaption>{}<br>{} {:.0f} "
+      "%</figcaption></figure>",
+      data_uri(x.photo), escape(x.name), escape(x.name), escape(x.label), 100 * x.probability);
+  for (std::size_t k = 0; k < x.relevance.size(); ++k) {
+    const Picture map = draw_heatmap(x.relevance[k], x.photo.height, x.photo.width);
+    row += fmt::format(
+        "\n<figure><img src=\"{}\" alt=\"heatmap of {} for {}\"><figcaption>score {}</figcaption></figure>",
+        data_uri(map), escape(r.shown[k].second), escape(x.name), number(x.scores[k]));
+  }
+  return row;
+}
+
 void add_heatmaps(Page& page, const SelectReport& r) {
   if (r.exhibits.empty() || r.shown.empty()) return;
   page.section("What the heatmaps look like");
@@ -95,18 +111,11 @@ void add_heatmaps(Page& page, const SelectReport& r) {
       r.shown.size() + 1);
   for (const auto& [role, recipe] : r.shown)
     grid += fmt::format("<div class=\"column\">{}: {}</div>", escape(role), code(recipe));
-  for (const Exhibit& x : r.exhibits) {
-    grid += fmt::format(
-        "\n<figure class=\"photo\"><img src=\"{}\" alt=\"{}\"><figcaption>{}<br>{} {:.0f} "
-        "%</figcaption></figure>",
-        data_uri(x.photo), escape(x.name), escape(x.name), escape(x.label), 100 * x.probability);
-    for (std::size_t k = 0; k < x.relevance.size(); ++k) {
-      const Picture map = draw_heatmap(x.relevance[k], x.photo.height, x.photo.width);
-      grid += fmt::format(
-          "\n<figure><img src=\"{}\" alt=\"heatmap of {} for {}\"><figcaption>score {}</figcaption></figure>",
-          data_uri(map), escape(r.shown[k].second), escape(x.name), number(x.scores[k]));
-    }
-  }
+  std::vector<std::string> rows(r.exhibits.size());
+  try_parallel_for(static_cast<std::int64_t>(rows.size()), [&](std::int64_t i) {
+    rows[static_cast<std::size_t>(i)] = exhibit(r, r.exhibits[static_cast<std::size_t>(i)]);
+  });
+  for (const std::string& row : rows) grid += row;
   page.html(grid + "\n</div>");
 }
 

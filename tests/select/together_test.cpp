@@ -23,7 +23,8 @@ std::map<std::string, double> scores(const std::filesystem::path& out, const std
   const Outcome o = heatproof(select(out, flags));
   EXPECT_EQ(o.code, 0) << o.err;
   std::map<std::string, double> found;
-  for (const json& r : json::parse(o.out)["ranking"]) found[r["recipe"]] = r["score"];
+  const json selection = json::parse(o.out);
+  for (const json& r : selection["ranking"]) found[r["recipe"]] = r["score"];
   return found;
 }
 

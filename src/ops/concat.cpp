@@ -124,6 +124,21 @@ std::vector<Operand> concatenated(Lowering& l, NodeId id) {
   return parts;
 }
 
+Value sliced_part(Value joined, const Attributes& slice, const Shape& shape) {
+  if (!joined.is(kConcat)) return {};
+  for (std::int64_t step : slice.integers("steps")) {
+    if (step != 1) return {};
+  }
+  const std::size_t axis = axis_of(joined.attributes());
+  std::int64_t first = slice.integers("starts")[axis];
+  for (std::size_t i = 0; i < joined.inputs() && first >= 0; ++i) {
+    const Value part = joined.input(i);
+    if (first == 0 && part.shape() == shape) return part;
+    first -= part.shape()[axis];
+  }
+  return {};
+}
+
 bool joins_channels(Value v) { return v.is(kConcat) && axis_of(v.attributes()) == 1; }
 
 const Operator kConcat = {

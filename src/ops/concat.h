@@ -13,5 +13,8 @@ std::vector<Operand> concatenated(Lowering& l, NodeId id);
 
 /// Whether a value is a concatenation along the channels.
 bool joins_channels(Value v);
+/// The part of a concatenation that a Slice with these attributes and of this shape cuts out; invalid where
+/// it is no part, or `joined` no concatenation.
+Value sliced_part(Value joined, const Attributes& slice, const Shape& shape);
 
 }  // namespace heatproof

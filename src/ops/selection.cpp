@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "ops/concat.h"
 #include "ops/operators.h"
 
 namespace heatproof {
@@ -23,22 +24,6 @@ Value spread(Value gradient, Value whole, Value factor, const Operator& product)
   return g.add(kMaxPoolGradient, {whole, g.add(product, {gradient.input(1), f})}, window);
 }
 
-/// Whether `slice` cuts out of `joined` exactly its input `part`.
-bool is_part(Value slice, Value joined, Value part) {
-  if (!joined.is(kConcat)) return false;
-  const auto axis = static_cast<std::size_t>(joined.attributes().integer("axis", 0));
-  const auto starts = slice.attributes().integers("starts");
-  for (std::int64_t step : slice.attributes().integers("steps")) {
-    if (step != 1) return false;
-  }
-  std::int64_t first = 0;
-  for (std::size_t i = 0; i < joined.inputs(); ++i) {
-    if (joined.input(i) == part && starts[axis] == first && slice.shape() == part.shape()) return true;
-    first += joined.input(i).shape()[axis];
-  }
-  return false;
-}
-
 }  // namespace
 
 Value factor_before_spreading(Builder& g, const NodeView& product) {
@@ -51,8 +36,8 @@ Value factor_before_spreading(Builder& g, const NodeView& product) {
     if (m.is(kMaxPoolGradient) && m.input(0) == x) return spread(m, x, e, op);
     if (!m.is(kSlice) || !m.input(0).is(kMaxPoolGradient)) continue;
     const Value joined = m.input(0).input(0);
-    if (!is_part(m, joined, x)) continue;
     const Attributes slice = m.attributes();
+    if (sliced_part(joined, slice, m.shape()) != x) continue;
     return g.add(kSlice, {spread(m.input(0), joined, e, op)}, slice);
   }
   return {};

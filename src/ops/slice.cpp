@@ -88,17 +88,6 @@ bool cuts_channels(const NodeView& v, const Range& r) {
   return r.starts.size() > 1;
 }
 
-/// The part of a concatenation along the channels that a slice cuts out.
-Value part_of(Value joined, std::int64_t first, std::int64_t channels) {
-  if (!joins_channels(joined)) return {};
-  for (std::size_t i = 0; i < joined.inputs() && first >= 0; ++i) {
-    const Value part = joined.input(i);
-    if (first == 0 && part.shape()[1] == channels) return part;
-    first -= part.shape()[1];
-  }
-  return {};
-}
-
 /// Some channels of a convolution are a convolution with some of the weights.
 Value with_some_weights(Builder& g, Value conv, std::int64_t first, std::int64_t channels) {
   if (conv.input(2) || !conv.input(1).constant() || conv.attributes().integer("group", 1) != 1) return {};
@@ -123,15 +112,16 @@ Value in_parts(Builder& g, const NodeView& v) {
   const std::int64_t first = r.starts[1];
   const std::int64_t channels = v.node.type.shape[1];
   if (!v.node.name.empty()) return {};
-  if (const Value part = part_of(x, first, channels)) return part;
+  const Attributes slice = v.node.attributes;
+  if (const Value part = sliced_part(x, slice, v.node.type.shape)) return part;
   if (!x.node().name.empty()) return {};
   if (x.is(kConv)) return with_some_weights(g, x, first, channels);
   if (!(x.is(kMul) || x.is(kDiv) || x.is(kAdd) || x.is(kSub))) return {};
   const Value a = x.input(0);
   const Value b = x.input(1);
   if (a.shape() != x.shape() || b.shape() != x.shape()) return {};
-  if (!part_of(a, first, channels) && !part_of(b, first, channels)) return {};
-  const Attributes slice = v.node.attributes;
+  const Shape& shape = v.node.type.shape;
+  if (!sliced_part(a, slice, shape) && !sliced_part(b, slice, shape)) return {};
   const Operator& op = *x.node().op;
   return g.add(op, {g.add(kSlice, {a}, slice), g.add(kSlice, {b}, slice)});
 }

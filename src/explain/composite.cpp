@@ -153,12 +153,6 @@ class Propagation {
   static bool is_multiple(const Value& relevance, const Value& value) {
     if (relevance.sign() == Sign::zero) return true;
     if (relevance.is(kMul)) return relevance.input(0) == value || relevance.input(1) == value;
-    if (relevance.is(kMaxPoolGradient)) {  // of values at their maxima, which are zero elsewhere
-      const Value x = relevance.input(0);
-      const Value maxima = x.builder().add(kMaxPool, {x}, Attributes(relevance.attributes()));
-      if (value == x) return is_multiple(relevance.input(1), maxima);
-      return value == step(x) && is_multiple(relevance.input(1), step(maxima));
-    }
     return relevance.is(kAdd) && is_multiple(relevance.input(0), value) &&
            is_multiple(relevance.input(1), value);
   }

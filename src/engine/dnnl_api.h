@@ -20,11 +20,12 @@ struct Window {
   Dims strides, dilations, pads_begin, pads_end;
 };
 
-inline dnnl::convolution_forward::primitive_desc convolution(
-    const dnnl::engine& engine, const Desc& src, const Desc& weights, const Desc& bias, const Desc& dst,
-    const Window& w, const dnnl::primitive_attr& attr,
-    dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct) {
+inline dnnl::convolution_forward::primitive_desc convolution(const dnnl::engine& engine, const Desc& src,
+                                                             const Desc& weights, const Desc& bias,
+                                                             const Desc& dst, const Window& w,
+                                                             const dnnl::primitive_attr& attr) {
   const auto kind = dnnl::prop_kind::forward_inference;
+  const auto algorithm = dnnl::algorithm::convolution_direct;
 #if HEATPROOF_DNNL_3
   return {engine, kind,      algorithm,   src,          weights,    bias,
           dst,    w.strides, w.dilations, w.pads_begin, w.pads_end, attr};

@@ -181,7 +181,8 @@ Packed Lowering::pack(NodeId id, const Shape& view, const dnnl::memory::desc& de
   return pack(id, descriptor(view, Layout{}), desc);
 }
 
-Packed Lowering::pack(NodeId id, const dnnl::memory::desc& source, const dnnl::memory::desc& desc) {
+Packed Lowering::pack(NodeId id, const dnnl::memory::desc& source, const dnnl::memory::desc& desc,
+                      const Packing& packing) {
   const Operand from = plain(id);
   if (desc == source) return {from.buffer, source};
   for (const auto& [seen_as, packed] : packed_[id]) {
@@ -193,10 +194,14 @@ Packed Lowering::pack(NodeId id, const dnnl::memory::desc& source, const dnnl::m
       node(id).op == &kConstant ? buffers_[static_cast<std::size_t>(from.buffer)].constant : nullptr;
   if (weights) buffers_.back().constant = find_packed(weights, source, desc);
   if (buffers_.back().constant) return to;
-  const dnnl::reorder::primitive_desc pd(engine_, source, engine_, desc, onednn::caller_scratchpad());
-  emit("Pack", dnnl::reorder(pd),
-       {{DNNL_ARG_FROM, from.buffer, source, false}, {DNNL_ARG_TO, to.buffer, desc, true}},
-       pd.scratchpad_desc());
+  if (packing) {
+    emit(packing(from.buffer, to.buffer));
+  } else {
+    const dnnl::reorder::primitive_desc pd(engine_, source, engine_, desc, onednn::caller_scratchpad());
+    emit("Pack", dnnl::reorder(pd),
+         {{DNNL_ARG_FROM, from.buffer, source, false}, {DNNL_ARG_TO, to.buffer, desc, true}},
+         pd.scratchpad_desc());
+  }
   if (weights) remember_packed(weights, source, desc, buffers_[static_cast<std::size_t>(to.buffer)].constant);
   return to;
 }

@@ -101,8 +101,11 @@ class Lowering {
   /// Reordered to what a primitive asked for; `view` is the shape under which the primitive sees it (same
   /// row-major order).
   Packed pack(NodeId id, const Shape& view, const dnnl::memory::desc& desc);
-  /// The same of memory that is seen with the strides of `source`.
-  Packed pack(NodeId id, const dnnl::memory::desc& source, const dnnl::memory::desc& desc);
+  /// The same of memory that is seen with the strides of `source`, by a reorder or a step of the operator's
+  /// own.
+  using Packing = std::function<Step(BufferId from, BufferId to)>;
+  Packed pack(NodeId id, const dnnl::memory::desc& source, const dnnl::memory::desc& desc,
+              const Packing& packing = {});
 
   // Results.
   /// New memory for the result of a node.

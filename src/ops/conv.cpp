@@ -4,12 +4,15 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <string_view>
+#include <tuple>
 
 #include "ops/arithmetic.h"
 #include "ops/concat.h"
 #include "ops/convolution.h"
 #include "ops/operators.h"
 #include "ops/weights.h"
+#include "ops/winograd.h"
 
 namespace heatproof {
 
@@ -70,20 +73,25 @@ std::optional<Windowed> windowed(const NodeView& v) {
 
 /// What follows a convolution and can be computed while its result is still in registers.
 struct Fusion {
-  NodeId result;            // the node whose value the primitive computes
-  NodeId residual = kNone;  // added to the convolution
-  // The result takes the residual's memory, or that of a copy: cheaper, and oneDNN has faster kernels for it.
-  bool in_place = false;
-  bool copied = false;
+  NodeId result;                     // the node whose value the primitive computes
+  NodeId residual = kNone;           // added to the convolution
+  bool in_place = false;             // the result may take the residual's memory
   const Node* activation = nullptr;  // a Relu or Clip of the sum
 };
 
-void append_activation(dnnl::post_ops& post, const Node& activation) {
+/// The least and the most that a Relu or Clip leaves.
+std::pair<float, float> bounds_of(const Node& activation) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (activation.op == &kRelu) return {0, static_cast<float>(kInfinity)};
+  return {static_cast<float>(activation.attributes.number("min", -kInfinity)),
+          static_cast<float>(activation.attributes.number("max", kInfinity))};
+}
+
+void append_activation(dnnl::post_ops& post, const Node& activation) {
   const bool relu = activation.op == &kRelu;
   const auto kind = relu ? dnnl::algorithm::eltwise_relu : dnnl::algorithm::eltwise_clip;
-  const auto least = relu ? 0.0F : static_cast<float>(activation.attributes.number("min", -kInfinity));
-  const auto most = relu ? 0.0F : static_cast<float>(activation.attributes.number("max", kInfinity));
+  const auto [least, upper] = bounds_of(activation);
+  const float most = relu ? 0.0F : upper;
 #if HEATPROOF_DNNL_3
   post.append_eltwise(kind, least, most);
 #else
@@ -152,12 +160,6 @@ struct ChosenConvolution {
   Layout source, target;
 };
 
-/// Whether the result becomes a part of a concatenation, whose other parts have oneDNN's usual layout.
-bool is_concatenated(const Lowering& l, NodeId result) {
-  const NodeId user = l.sole_user(result);
-  return user != kNone && l.node(user).op == &kConcat;
-}
-
 /// Weights and bias of a convolution, and what its descriptors are made of.
 struct Choices {
   const Lowering& l;
@@ -168,52 +170,24 @@ struct Choices {
   bool bias;
   const Fusion& fusion;
 
-  dnnl::convolution_forward::primitive_desc make(
-      const dnnl::memory::desc& src, const dnnl::memory::desc& dst, const dnnl::primitive_attr& attr,
-      dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct) const {
+  dnnl::convolution_forward::primitive_desc make(const dnnl::memory::desc& src, const dnnl::memory::desc& dst,
+                                                 const dnnl::primitive_attr& attr) const {
     return onednn::convolution(l.engine(), src, any_descriptor(weights),
-                               bias ? descriptor({y[1]}, {}) : dnnl::memory::desc(), dst, g.window(), attr,
-                               algorithm);
+                               bias ? descriptor({y[1]}, {}) : dnnl::memory::desc(), dst, g.window(), attr);
   }
-  dnnl::convolution_forward::primitive_desc free(dnnl::algorithm algorithm) const {
+  dnnl::convolution_forward::primitive_desc free() const {
     return make(any_descriptor(x), any_descriptor(y),
-                attributes_of({.result = fusion.result, .activation = fusion.activation}, y, {}), algorithm);
+                attributes_of({.result = fusion.result, .activation = fusion.activation}, y, {}));
   }
-  dnnl::convolution_forward::primitive_desc with(
-      Layout source, Layout target, dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct) const {
-    return make(descriptor(x, source), descriptor(y, target), attributes_of(fusion, y, target), algorithm);
+  dnnl::convolution_forward::primitive_desc with(Layout source, Layout target) const {
+    return make(descriptor(x, source), descriptor(y, target), attributes_of(fusion, y, target));
   }
 };
 
-/// Whether Winograd's algorithm could serve: 3x3 windows without strides, of so many channels that the
-/// transforms do not cost more than they save.
-bool suits_winograd(const ConvGeometry& g, const Shape& weights) {
-  constexpr std::int64_t kFewChannels = 64;
-  const std::vector<std::int64_t> three(2, 3);
-  const std::vector<std::int64_t> one(2, 1);
-  return g.group == 1 && std::min(weights[0], weights[1]) >= kFewChannels && g.kernel == three &&
-         g.strides == one && g.dilations == one;
-}
-
-/// Winograd's algorithm; nullopt where oneDNN has none, or where reorders would cost more than is saved.
-std::optional<ChosenConvolution> winograd(const Choices& c) {
-  constexpr auto kAlgorithm = dnnl::algorithm::convolution_winograd;
-  if (!suits_winograd(c.g, c.l.shape(c.weights_id)) || is_concatenated(c.l, c.fusion.result))
-    return std::nullopt;
-  try {
-    const auto pd = c.free(kAlgorithm);
-    const auto source = layout_of(pd.src_desc(), c.x);
-    const auto target = layout_of(pd.dst_desc(), c.y);
-    if (!source || !target) return std::nullopt;
-    return ChosenConvolution{c.with(*source, *target, kAlgorithm), *source, *target};
-  } catch (const dnnl::error&) {
-    return std::nullopt;  // not on this processor, or not for these channels
-  }
-}
-
 /// The layout that the input has already where oneDNN has a fast convolution for it, else what oneDNN
 /// chooses: first without what is fused, since the residual's layout must be known for that.
-ChosenConvolution choose(const Lowering& l, NodeId id, const ConvGeometry& g, Fusion& fusion, Layout have) {
+ChosenConvolution choose(const Lowering& l, NodeId id, const ConvGeometry& g, const Fusion& fusion,
+                         Layout have) {
   const Choices c{.l = l,
                   .g = g,
                   .x = l.shape(l.input(id, 0)),
@@ -222,15 +196,7 @@ ChosenConvolution choose(const Lowering& l, NodeId id, const ConvGeometry& g, Fu
                   .weights = grouped(l.shape(l.input(id, 1)), g.group),
                   .bias = l.input(id, 2) != kNone,
                   .fusion = fusion};
-  if (l.convolutions() == Convolutions::fastest) {
-    // Winograd's kernels add to what is there, and are worth a copy of it.
-    const Fusion given = fusion;
-    fusion.copied = fusion.residual != kNone && !fusion.in_place;
-    fusion.in_place = fusion.residual != kNone;
-    if (const auto chosen = winograd(c)) return *chosen;
-    fusion = given;
-  }
-  const auto free = c.free(dnnl::algorithm::convolution_direct);
+  const auto free = c.free();
   const auto source = layout_of(free.src_desc(), c.x);
   const auto target = layout_of(free.dst_desc(), c.y);
   if (!source || !target) return {c.with({}, {}), {}, {}};
@@ -240,14 +206,13 @@ ChosenConvolution choose(const Lowering& l, NodeId id, const ConvGeometry& g, Fu
   return {fusion.residual == kNone ? free : c.with(*source, *target), *source, *target};
 }
 
-/// Runs a convolution that adds to what its destination holds; the residual is copied there unless it is
-/// there already.
+/// Runs a convolution that adds to what its destination holds: the residual, which is copied there unless it
+/// is there already.
 void emit_in_place(Lowering& l, std::string name, const ChosenConvolution& chosen,
                    std::vector<Lowering::Argument> arguments, const Operand& residual, const Operand& y,
-                   double work, bool copied) {
-  const bool read_elsewhere = copied || std::ranges::any_of(arguments, [&](const Lowering::Argument& a) {
-                                return a.buffer == residual.buffer;
-                              });
+                   double work) {
+  const bool read_elsewhere = std::ranges::any_of(
+      arguments, [&](const Lowering::Argument& a) { return a.buffer == residual.buffer; });
   Step step = l.primitive_step(std::move(name), dnnl::convolution_forward(chosen.pd), std::move(arguments),
                                chosen.pd.scratchpad_desc(), work);
   step.reads.push_back(residual.buffer);
@@ -267,12 +232,40 @@ void emit_in_place(Lowering& l, std::string name, const ChosenConvolution& chose
   l.emit(std::move(step));
 }
 
+std::string name_of(const Lowering& l, NodeId id, std::string_view how, const Fusion& fusion) {
+  std::string name = fmt::format("Conv {} {}", l.node(id).name, how);
+  if (fusion.residual != kNone) name += " +add";
+  if (fusion.activation != nullptr) name += fusion.activation->op == &kRelu ? " +relu" : " +clip";
+  return name;
+}
+
+/// In the layout that the input has, or that its neighbours will want.
+void lower_by_winograd(Lowering& l, NodeId id, const ConvGeometry& g, const Fusion& fusion, Layout layout) {
+  winograd::Convolution c{.name = name_of(l, id, "winograd", fusion),
+                          .geometry = g,
+                          .weights = l.input(id, 1),
+                          .x = l.operand(l.input(id, 0), layout)};
+  if (l.input(id, 2) != kNone) c.bias = l.plain(l.input(id, 2)).buffer;
+  if (fusion.residual != kNone) c.residual = l.operand(fusion.residual, layout).buffer;
+  c.replaces_residual = fusion.in_place;
+  if (fusion.activation != nullptr) std::tie(c.least, c.most) = bounds_of(*fusion.activation);
+  c.y = l.result(fusion.result, layout);
+  winograd::emit(l, c);
+  if (fusion.result != id) l.mark_fused(id);
+}
+
 void lower_conv(Lowering& l, NodeId id) {
   const NodeId weights = l.input(id, 1);
   const ConvGeometry g = conv_geometry(l.node(id).attributes, l.shape(weights));
   const Layout have = l.operand(l.input(id, 0)).layout;
   Fusion fusion = find_fusion(l, id, !leaves_the_input(g));
   ChosenConvolution chosen = choose(l, id, g, fusion, have);
+  if (l.convolutions() == Convolutions::fastest && winograd::serves(g, l.shape(weights)) &&
+      winograd::pays(l.shape(id))) {
+    const Layout layout = winograd::reads(chosen.source) ? chosen.source : Layout{.channels_last = true};
+    lower_by_winograd(l, id, g, fusion, layout);
+    return;
+  }
   if (fusion.residual != kNone && !fusion.in_place && !is_direct(chosen.pd.impl_info_str())) {
     // oneDNN 2.6 adds wrongly there where channels are innermost.
     fusion = find_fusion(l, id, false);
@@ -294,12 +287,10 @@ void lower_conv(Lowering& l, NodeId id) {
   }
   const Operand y = l.result(fusion.result, chosen.target);
   arguments.push_back({DNNL_ARG_DST, y.buffer, chosen.pd.dst_desc(), true});
-  std::string name = fmt::format("Conv {} {}", l.node(id).name, chosen.pd.impl_info_str());
-  if (fusion.residual != kNone) name += " +add";
-  if (fusion.activation != nullptr) name += fusion.activation->op == &kRelu ? " +relu" : " +clip";
+  std::string name = name_of(l, id, chosen.pd.impl_info_str(), fusion);
   const double work = multiply_adds(y.shape, l.shape(weights));
   if (fusion.in_place)
-    emit_in_place(l, std::move(name), chosen, std::move(arguments), residual, y, work, fusion.copied);
+    emit_in_place(l, std::move(name), chosen, std::move(arguments), residual, y, work);
   else
     l.emit(std::move(name), dnnl::convolution_forward(chosen.pd), std::move(arguments),
            chosen.pd.scratchpad_desc(), work);
@@ -349,7 +340,7 @@ convolution::Work convolution::transformable(const Graph& graph) {
   for (const Node& node : graph.nodes()) {
     if (node.op != &kConv) continue;
     const Shape& weights = graph.node(node.inputs[1]).type.shape;
-    if (!suits_winograd(conv_geometry(node.attributes, weights), weights)) continue;
+    if (!winograd::serves(conv_geometry(node.attributes, weights), weights)) continue;
     sum.weights += static_cast<double>(weights.elements());
     sum.products += multiply_adds(node.type.shape, weights);
   }

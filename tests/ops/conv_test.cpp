@@ -46,9 +46,8 @@ void expect_close_to_the_largest(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-// oneDNN takes Winograd's transforms for these on processors that it has them for.
 TEST(Conv, FastestConvolutionsGiveTheSame) {
-  for (const std::int64_t channels : {3, 24, 64, 80}) {
+  for (const std::int64_t channels : {3, 24, 48, 64}) {
     for (const std::int64_t size : {5, 14, 33}) {
       for (const bool shared : {false, true}) {
         const Graph graph = block(2, channels, size, shared);
@@ -334,7 +333,7 @@ TEST(Conv, TransformsPayAfterFewerRunsOfMorePositions) {
   EXPECT_EQ(runs({1, 64, 10, 10}, {64, 64, 1, 1}), never);
   EXPECT_EQ(runs({1, 64, 10, 10}, {64, 64, 3, 3}, 2), never);
   EXPECT_EQ(runs({1, 128, 10, 10}, {128, 64, 3, 3}), never);
-  EXPECT_EQ(runs({1, 16, 10, 10}, {64, 16, 3, 3}), never);
+  EXPECT_EQ(runs({1, 24, 10, 10}, {64, 24, 3, 3}), never);
 }
 
 }  // namespace heatproof

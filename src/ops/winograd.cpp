@@ -1,0 +1,181 @@
+#include "ops/winograd.h"
+
+#include <algorithm>
+
+#include "base/threads.h"
+#include "ops/convolution.h"
+#include "ops/winograd_kernels.h"
+
+namespace heatproof::winograd {
+
+namespace {
+
+std::int64_t tiles_of(const Shape& y) {
+  return y[0] * ((y[2] + kTile - 1) / kTile) * ((y[3] + kTile - 1) / kTile);
+}
+
+Maps maps_of(const Operand& o) {
+  const Shape& s = o.shape;
+  const std::int64_t block = o.layout.channels_last ? s[1] : o.layout.block;
+  return {.channels = s[1],
+          .height = s[2],
+          .width = s[3],
+          .block = block,
+          .block_step = s[2] * s[3] * block,
+          .pixel_step = block,
+          .row_step = s[3] * block,
+          .image_step = s[1] * s[2] * s[3]};
+}
+
+/// How the work is cut. Tiles that fill all threads are computed block by block, so that what lies between
+/// the transforms stays in the cache; of few tiles, or large weights, all threads share the 36 products.
+struct Plan {
+  const Kernels* kernels;
+  Maps x, y;
+  Grid grid;
+  std::int64_t tiles, workers, block;
+  bool shared;
+
+  std::int64_t input_step() const { return block * x.channels; }
+  std::int64_t output_step() const { return block * y.channels; }
+  /// Floats of a block between the transforms.
+  std::int64_t scratch() const { return kProducts * (input_step() + output_step()); }
+};
+
+Plan plan_of(const Convolution& c) {
+  Plan p{.kernels = kernels(),
+         .x = maps_of(c.x),
+         .y = maps_of(c.y),
+         .grid = {.down = (c.y.shape[2] + kTile - 1) / kTile,
+                  .across = (c.y.shape[3] + kTile - 1) / kTile,
+                  .top = c.geometry.pads_begin[0],
+                  .left = c.geometry.pads_begin[1]},
+         .tiles = tiles_of(c.y.shape),
+         .workers = threads()};
+  p.shared = p.tiles < 16 * p.workers;
+  const std::int64_t channels = p.x.channels + p.y.channels;
+  const std::int64_t most = p.shared ? p.tiles : channels <= 256 ? 28 : 42;
+  const std::int64_t turns = p.shared ? 1 : (p.tiles + p.workers * most - 1) / (p.workers * most);
+  if (p.shared) p.workers = 1;
+  p.block = (p.tiles + p.workers * turns - 1) / (p.workers * turns);
+  return p;
+}
+
+/// Where a run finds everything.
+struct Memory {
+  const float *x, *u;
+  float *y, *scratch;
+  Finish finish;
+};
+
+/// Block by block, each in one thread.
+void run_blocks(const Plan& p, const Memory& memory) {
+  parallel_for(p.workers, 1, [&](std::int64_t begin, std::int64_t end) {
+    float* v = memory.scratch + begin * p.scratch();
+    float* m = v + kProducts * p.input_step();
+    const std::int64_t last = p.tiles * end / p.workers;
+    for (std::int64_t tile = p.tiles * begin / p.workers; tile < last; tile += p.block) {
+      const std::int64_t count = std::min(p.block, last - tile);
+      p.kernels->transform_inputs(memory.x, p.x, p.grid, tile, tile + count, v, p.input_step());
+      for (std::int64_t i = 0; i < kProducts; ++i)
+        p.kernels->multiply(v + i * p.input_step(), memory.u + i * p.x.channels * p.y.channels,
+                            m + i * p.output_step(), count, p.x.channels, p.y.channels, 0, p.y.channels);
+      p.kernels->transform_outputs(m, p.output_step(), memory.finish, p.y, p.grid, tile, tile + count,
+                                   memory.y);
+    }
+  });
+}
+
+/// All threads at one block of all tiles.
+void run_shared(const Plan& p, const Memory& memory) {
+  constexpr std::int64_t kOutputs = 128;  // of one product of matrices
+  constexpr std::int64_t kGrain = 2;      // tiles
+  float* v = memory.scratch;
+  float* m = v + kProducts * p.input_step();
+  const std::int64_t channels = p.x.channels;
+  const std::int64_t outputs = p.y.channels;
+  parallel_for(p.tiles, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    p.kernels->transform_inputs(memory.x, p.x, p.grid, begin, end, v + begin * channels, p.input_step());
+  });
+  const std::int64_t parts = (outputs + kOutputs - 1) / kOutputs;
+  parallel_for(kProducts * parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t job = begin; job < end; ++job) {
+      const std::int64_t i = job / parts;
+      const std::int64_t from = job % parts * kOutputs;
+      p.kernels->multiply(v + i * p.input_step(), memory.u + i * channels * outputs, m + i * p.output_step(),
+                          p.tiles, channels, outputs, from, std::min(from + kOutputs, outputs));
+    }
+  });
+  parallel_for(p.tiles, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    p.kernels->transform_outputs(m + begin * outputs, p.output_step(), memory.finish, p.y, p.grid, begin, end,
+                                 memory.y);
+  });
+}
+
+/// The weights of all 36 products, which programs share.
+BufferId pack(Lowering& l, NodeId weights) {
+  const Shape& s = l.shape(weights);
+  const dnnl::memory::desc packed({kProducts, s[1], s[0]}, dnnl::memory::data_type::f32,
+                                  dnnl::memory::format_tag::abc);
+  const auto step = [&](BufferId from, BufferId to) {
+    return Step{.name = "Pack",
+                .reads = {from},
+                .writes = {to},
+                .bind = [=, outputs = s[0], channels = s[1]](const Binding& bind) -> Action {
+                  const float* w = bind.f32(from);
+                  float* u = bind.f32(to);
+                  return [=] {
+                    parallel_for(outputs / kChannels, 1, [&](std::int64_t begin, std::int64_t end) {
+                      transform_weights(w, outputs, channels, kernels()->columns, begin * kChannels,
+                                        end * kChannels, u);
+                    });
+                  };
+                }};
+  };
+  return l.pack(weights, descriptor(s, {}), packed, step).buffer;
+}
+
+}  // namespace
+
+bool serves(const ConvGeometry& g, const Shape& weights) {
+  const std::vector<std::int64_t> three(2, 3);
+  const std::vector<std::int64_t> one(2, 1);
+  return kernels() != nullptr && g.group == 1 && g.kernel == three && g.strides == one &&
+         g.dilations == one && weights[0] % kChannels == 0 && weights[1] % kChannels == 0;
+}
+
+bool pays(const Shape& y) {
+  constexpr std::int64_t kFewTiles = 8;
+  return tiles_of(y) >= kFewTiles;
+}
+
+bool reads(Layout layout) { return layout.channels_last || layout.block == 8 || layout.block == kChannels; }
+
+void emit(Lowering& l, const Convolution& c) {
+  const Plan plan = plan_of(c);
+  const BufferId u = pack(l, c.weights);
+  const BufferId scratch = l.scratch(static_cast<std::size_t>(plan.workers * plan.scratch()) * sizeof(float));
+  Step step{.name = c.name, .reads = {c.x.buffer, u}, .writes = {c.y.buffer, scratch}};
+  if (c.bias >= 0) step.reads.push_back(c.bias);
+  if (c.residual >= 0) step.reads.push_back(c.residual);
+  if (c.replaces_residual && c.residual != c.x.buffer) {
+    step.replaceable = {c.residual};
+    step.replaced_by = c.y.buffer;
+  }
+  step.work = convolution::multiply_adds(c.y.shape, l.shape(c.weights));
+  step.bind = [=, x = c.x.buffer, y = c.y.buffer, bias = c.bias, residual = c.residual, least = c.least,
+               most = c.most](const Binding& bind) -> Action {
+    const Memory memory{.x = bind.f32(x),
+                        .u = bind.f32(u),
+                        .y = bind.f32(y),
+                        .scratch = bind.f32(scratch),
+                        .finish = {.bias = bias < 0 ? nullptr : bind.f32(bias),
+                                   .residual = residual < 0 ? nullptr : bind.f32(residual),
+                                   .least = least,
+                                   .most = most}};
+    return [=] { plan.shared ? run_shared(plan, memory) : run_blocks(plan, memory); };
+  };
+  l.emit(std::move(step));
+}
+
+}  // namespace heatproof::winograd

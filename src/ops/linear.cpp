@@ -85,8 +85,10 @@ void lower(Lowering& l, NodeId id) {
 #endif
     attr.set_post_ops(post);
   }
+  // Weights that are read once are not worth packing, nor the memory.
+  const auto wanted = x[0] == 1 ? unpacked(l, weights) : any_descriptor(w);
   const auto pd =
-      onednn::inner_product(l.engine(), descriptor(x, {}), any_descriptor(w),
+      onednn::inner_product(l.engine(), descriptor(x, {}), wanted,
                             bias ? descriptor({w[0]}, {}) : dnnl::memory::desc(), descriptor(y, {}), attr);
   const Operand source = l.plain(l.input(id, 0));
   const Packed packed = pack_weights(l, weights, w, pd.weights_desc());

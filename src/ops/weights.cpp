@@ -44,4 +44,12 @@ Packed pack_weights(Lowering& l, NodeId weights, const Shape& view, const dnnl::
   return l.pack(weights, view, desc);
 }
 
+dnnl::memory::desc unpacked(const Lowering& l, NodeId matrix) {
+  const Shape& shape = l.shape(matrix);
+  const dnnl::memory::desc columns({shape[0], shape[1]}, dnnl::memory::data_type::f32,
+                                   dnnl::memory::format_tag::ba);
+  const auto seen = view_of(l, matrix);
+  return seen && seen->desc == columns ? columns : descriptor(shape, {});
+}
+
 }  // namespace heatproof

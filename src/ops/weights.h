@@ -9,4 +9,8 @@ namespace heatproof {
 /// before, and programs share what is packed.
 Packed pack_weights(Lowering& l, NodeId weights, const Shape& view, const dnnl::memory::desc& desc);
 
+/// How a matrix lies in memory before anything is packed: rows or, for the transpose of a constant, columns
+/// side by side.
+dnnl::memory::desc unpacked(const Lowering& l, NodeId matrix);
+
 }  // namespace heatproof

@@ -59,6 +59,7 @@ Lowering::Lowering(const Graph& graph, std::vector<StatePort> known_states, Conv
       is_output_(graph.nodes().size(), false),
       constant_(graph.nodes().size(), false),
       fused_(graph.nodes().size(), false),
+      released_(graph.nodes().size(), false),
       results_(graph.nodes().size()) {
   for (const Output& output : graph.outputs()) is_output_[static_cast<std::size_t>(output.id)] = true;
   for (NodeId id = 0; id < graph.size(); ++id) {
@@ -86,23 +87,41 @@ bool Lowering::available(NodeId id) const {
 }
 
 BufferId Lowering::new_buffer(std::size_t bytes) {
-  buffers_.push_back({bytes, nullptr});
+  buffers_.push_back({.bytes = bytes});
   return static_cast<BufferId>(buffers_.size()) - 1;
 }
 
 BufferId Lowering::scratch(std::size_t bytes) { return new_buffer(bytes); }
 
+void Lowering::hold(NodeId id, const Operand& value) {
+  results_[static_cast<std::size_t>(id)] = value;
+  ++buffers_[static_cast<std::size_t>(value.buffer)].holders;
+}
+
+void Lowering::release(NodeId id) {
+  if (id == kNone || !constant(id) || is_output(id) || !has_result(id) ||
+      released_[static_cast<std::size_t>(id)])
+    return;
+  const auto& users = users_[static_cast<std::size_t>(id)];
+  if (!std::ranges::all_of(users, [&](NodeId user) { return is_lowered(user); })) return;
+  released_[static_cast<std::size_t>(id)] = true;
+  Buffer& buffer = buffers_[static_cast<std::size_t>(results_[static_cast<std::size_t>(id)].buffer)];
+  if (--buffer.holders == 0 && !buffer.read) {
+    buffer.constant.reset();
+    buffer.released = true;
+  }
+  for (NodeId input : node(id).inputs) release(input);
+}
+
 Operand Lowering::result(NodeId id, Layout layout) {
-  Operand& operand = results_[static_cast<std::size_t>(id)];
-  operand = {new_buffer(stored_bytes(node(id), layout)), shape(id), layout};
+  const Operand operand{new_buffer(stored_bytes(node(id), layout)), shape(id), layout};
+  hold(id, operand);
   return operand;
 }
 
-void Lowering::alias(NodeId id, const Operand& of) {
-  results_[static_cast<std::size_t>(id)] = {of.buffer, shape(id), Layout{}};
-}
+void Lowering::alias(NodeId id, const Operand& of) { hold(id, {of.buffer, shape(id), Layout{}}); }
 
-void Lowering::share(NodeId id, const Operand& of) { results_[static_cast<std::size_t>(id)] = of; }
+void Lowering::share(NodeId id, const Operand& of) { hold(id, of); }
 
 Operand Lowering::state(NodeId id, Layout wanted) {
   Operand& operand = results_[static_cast<std::size_t>(id)];
@@ -126,7 +145,7 @@ void Lowering::load_constant(NodeId id) {
   if (n.op == &kConstant && n.type.dtype != DType::boolean) {
     const BufferId buffer = new_buffer(n.constant.bytes());
     buffers_.back().constant = n.constant.storage();
-    results_[static_cast<std::size_t>(id)] = {buffer, n.type.shape, Layout{}};
+    hold(id, {buffer, n.type.shape, Layout{}});
     return;
   }
   const Operand to = result(id, Layout{});
@@ -237,7 +256,11 @@ void Lowering::emit(Step step) {
   // workspaces.
   if (std::ranges::any_of(step.writes, known))
     throw Error(step.name + " writes to what is known at compile time");
+  if (std::ranges::any_of(step.reads,
+                          [&](BufferId id) { return buffers_[static_cast<std::size_t>(id)].released; }))
+    throw Error(step.name + " reads a constant that has been released");
   if (!std::ranges::all_of(step.reads, known)) {
+    for (BufferId id : step.reads) buffers_[static_cast<std::size_t>(id)].read = true;
     steps_.push_back(std::move(step));
     return;
   }
@@ -259,6 +282,7 @@ void Lowering::lower(NodeId id) {
   n.op->lower(*this, id);
   if (!has_result(id) && !fused_[static_cast<std::size_t>(id)])
     throw Error(fmt::format("operator {} emitted no result", n.op->name));
+  for (NodeId input : n.inputs) release(input);
 }
 
 void Lowering::run() {

@@ -71,6 +71,9 @@ struct Step {
 struct Buffer {
   std::size_t bytes = 0;
   std::shared_ptr<void> constant;  // the memory of constants, known at compile time
+  int holders = 0;                 // nodes whose value it is
+  bool read = false;               // by a step that is run later
+  bool released = false;           // a constant that nothing will read any more
   int state = -1;                  // of Lowering::states(): memory that outlives the run
 };
 
@@ -155,6 +158,9 @@ class Lowering {
  private:
   void lower(NodeId id);
   void load_constant(NodeId id);
+  void hold(NodeId id, const Operand& value);
+  /// Frees what was known at compile time only to compute other constants, once they are all known.
+  void release(NodeId id);
   Operand reorder(const Operand& from, Layout layout);
 
   const Graph& graph_;
@@ -162,7 +168,7 @@ class Lowering {
   Convolutions convolutions_;
   dnnl::engine engine_;
   std::vector<std::vector<NodeId>> users_;
-  std::vector<bool> is_output_, constant_, fused_;
+  std::vector<bool> is_output_, constant_, fused_, released_;
   std::vector<Operand> results_;
   std::map<std::pair<NodeId, int>, Operand> reordered_;  // (node, layout code)
   struct PackedFrom {

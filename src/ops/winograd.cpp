@@ -52,12 +52,16 @@ Plan plan_of(const Convolution& c) {
                   .left = c.geometry.pads_begin[1]},
          .tiles = tiles_of(c.y.shape),
          .workers = threads()};
-  p.shared = p.tiles < 16 * p.workers;
   const std::int64_t channels = p.x.channels + p.y.channels;
-  const std::int64_t most = p.shared ? p.tiles : channels <= 256 ? 28 : 42;
-  const std::int64_t turns = p.shared ? 1 : (p.tiles + p.workers * most - 1) / (p.workers * most);
+  const bool large = channels >= 512;  // weights that are read from afar
+  p.shared = p.tiles < (large ? 28 : 16) * p.workers;
   if (p.shared) p.workers = 1;
-  p.block = (p.tiles + p.workers * turns - 1) / (p.workers * turns);
+  const std::int64_t own = (p.tiles + p.workers - 1) / p.workers;
+  const std::int64_t most = p.shared ? own : large ? 84 : 28;
+  const std::int64_t turns = (own + most - 1) / most;
+  // Registers are full but in the last turn.
+  const std::int64_t rows = p.kernels->rows;
+  p.block = std::min(own, ((own + turns - 1) / turns + rows - 1) / rows * rows);
   return p;
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 #include <thread>
@@ -173,6 +174,30 @@ TEST(Workspace, RunsOnInputsInPlace) {
     for (std::size_t i = 0; i < 2; ++i)
       EXPECT_EQ(std::memcmp(workspace.output(i), expected[i].raw(), expected[i].bytes()), 0);
   }
+}
+
+// Modified weights are computed, packed, and not kept beside what they were packed to.
+TEST(Lowering, ReleasesConstantsThatOnlyOthersNeeded) {
+  constexpr int kDepth = 3;
+  Builder g;
+  Value x = g.input("x", {DType::f32, {1, 16, 8, 8}});
+  Value read = g.constant(random_tensor({16, 16, 1, 1}, 9));
+  for (int i = 0; i < kDepth; ++i) {
+    const Value w = g.constant(random_tensor({16, 16, 1, 1}, static_cast<std::uint64_t>(i)));
+    x = g.add(kConv, {x, g.add(kRelu, {w})});
+  }
+  // Weights, and read when the program runs.
+  const Value both = g.add(kRelu, {read});
+  g.output("y", g.add(kConv, {x, both}));
+  g.output("z", g.input("z", {DType::f32, {16, 16, 8, 8}}) * both);
+  const Graph graph = g.build();
+  Lowering lowering(graph);
+  lowering.run();
+  const auto released = std::ranges::count_if(lowering.buffers(), [](const Buffer& b) {
+    EXPECT_FALSE(b.released && (b.constant || b.read));
+    return b.released;
+  });
+  EXPECT_EQ(released, 2 * kDepth);  // what was modified, and what it was modified to
 }
 
 }  // namespace heatproof

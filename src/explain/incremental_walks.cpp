@@ -4,6 +4,7 @@
 
 #include "base/threads.h"
 #include "explain/incremental.h"
+#include "explain/walk_memo.h"
 
 namespace heatproof {
 
@@ -174,6 +175,20 @@ std::shared_ptr<IncrementalProgram> Network::incremental(
 
 void Network::walk(const Walks& walks, ScoreKind kind) const {
   if (walks.count < 1 || walks.steps < 1) return;
+  if (!walks.changes) {
+    compute(walks, kind);
+    return;
+  }
+  bool all_known = true;
+  walked_->run(walks, kind, classes_, [&](const Walks& unknown) {
+    all_known = false;
+    compute(unknown, kind);
+  });
+  const std::int64_t all = walks.count * walks.steps;
+  if (all_known && options_.progress) options_.progress(all, all);
+}
+
+void Network::compute(const Walks& walks, ScoreKind kind) const {
   const auto program =
       incremental(walks.patch, walks.count, walks.count * walks.steps, true, [&](double share) {
         const auto steps = static_cast<double>(walks.steps);

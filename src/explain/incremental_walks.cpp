@@ -188,6 +188,8 @@ void Network::walk(const Walks& walks, ScoreKind kind) const {
   if (all_known && options_.progress) options_.progress(all, all);
 }
 
+void Network::forget_walks() const { walked_->forget(); }
+
 void Network::compute(const Walks& walks, ScoreKind kind) const {
   const auto program =
       incremental(walks.patch, walks.count, walks.count * walks.steps, true, [&](double share) {

@@ -105,6 +105,8 @@ class Network {
   /// Scores of every step of every walk: what `stream` would give (to rounding), computing only what changes
   /// from step to step where that is cheaper (incremental.cpp), and nothing again that is still known.
   void walk(const Walks& walks, ScoreKind kind) const;
+  /// From here on walks are computed again, for measuring times.
+  void forget_walks() const;
   /// The same for inputs that differ from a base in one window each.
   void edit_windows(const WindowEdits& edits, ScoreKind kind) const;
 

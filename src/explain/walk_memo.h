@@ -22,6 +22,7 @@ class WalkMemo {
   void run(const Walks& walks, ScoreKind kind, std::int64_t classes,
            const std::function<void(const Walks&)>& compute);
 
+  void forget() { make_room(most_); }
   std::size_t bytes() const { return bytes_; }
 
  private:

@@ -170,6 +170,10 @@ TEST(NetworkWalk, RemembersItsOwnScoresOnly) {
     EXPECT_EQ(reports, 1);
     EXPECT_EQ(last, std::pair(12 * kSteps, 12 * kSteps));
     EXPECT_EQ(again, own);
+    network.forget_walks();
+    again.clear();
+    network.walk(walks_of(plans, again), ScoreKind::logit);
+    EXPECT_EQ(last, std::pair(10 * kSteps, 10 * kSteps));
     Walks unnamed = walks_of(plans, expected);
     unnamed.changes = {};
     network.walk(unnamed, ScoreKind::logit);

@@ -48,10 +48,13 @@ TEST(Flipping, ScoresDoNotHangOnWhatWasMeasuredBefore) {
       "pixel_flipping:patch=3",
       "pixel_flipping:patch=4",
       "pixel_flipping:steps=5",
-      "pixel_flipping:ties=index",
+      "pixel_flipping:order=morf",
+      "pixel_flipping:order=lerf",
       "deletion:patch=4,steps=14",
       "pixel_flipping:as_quantus=true,features_in_step=64",
-      "pixel_flipping:as_quantus=true,features_in_step=96",
+      "pixel_flipping:as_quantus=true,features_in_step=64,abs=true",
+      "pixel_flipping:as_quantus=true,features_in_step=1000",
+      "pixel_flipping:as_quantus=true,features_in_step=1500",
       "pixel_flipping:as_quantus=true,features_in_step=64,perturb_baseline=white"};
   for (const std::string& name : imputer_names())
     metrics.push_back("pixel_flipping:patch=4,steps=7,imputer=" + name);
@@ -65,6 +68,26 @@ TEST(Flipping, ScoresDoNotHangOnWhatWasMeasuredBefore) {
       for (std::size_t i = 0; i < 2; ++i) EXPECT_NEAR(scores.values[i], expected.values[i], 1e-5) << metric;
       EXPECT_EQ(measured(used, metric, c).values, scores.values) << metric;
     }
+  }
+}
+
+TEST(Flipping, PatchesOfOtherSizesAreOtherWalksWhereNoWindowTells) {
+  const Shape line{1, 2, 60};
+  const Tensor inputs = random_tensor(line, 1);
+  const Network used = random_network(5, line);
+  for (const std::string size : {"50", "55"}) {  // three patches of the 120 features
+    const auto values = [&](const Network& network) {
+      return evaluate(parse_metric("pixel_flipping:order=morf,imputer=mean,patch=" + size),
+                      {.network = network,
+                       .inputs = inputs,
+                       .targets = {0},
+                       .relevance = Tensor::zeros(DType::f32, line),
+                       .heatmap = Tensor::zeros(DType::f32, {1, 1, 120}),
+                       .logits = network.predict(inputs),
+                       .ids = {1}})
+          .values;
+    };
+    EXPECT_NEAR(values(used)[0], values(random_network(5, line))[0], 1e-5);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "ops/operators.h"
 #include "support/incremental.h"
 #include "support/operators.h"
 #include "validate/metrics.h"
@@ -74,6 +75,31 @@ TEST(RegionPerturbation, ComputesNothingAgainWhereTheOrderIsTheSame) {
   EXPECT_TRUE(computes("perturb_baseline=1", relevance));
   EXPECT_TRUE(computes("patch_size=7", flat));
   EXPECT_TRUE(computes("regions_evaluation=8", flat));
+}
+
+TEST(RegionPerturbation, PatchesOfOtherSizesAreOtherWalksWhereNoWindowTells) {
+  const auto dense = [](std::int64_t batch) {
+    Builder g;
+    const Value x = g.input("x", {DType::f32, {batch, 20}});
+    g.output("y", g.add(kLinear, {x, g.constant(random_tensor({3, 20}, 1))}));
+    return g.build();
+  };
+  const Tensor inputs = random_tensor({1, 20}, 2);
+  const Network used(dense);
+  for (const std::string size : {"7", "8"}) {  // three patches each
+    const auto values = [&](const Network& network) {
+      return evaluate(parse_metric("region_perturbation:patch_size=" + size),
+                      {.network = network,
+                       .inputs = inputs,
+                       .targets = {0},
+                       .relevance = Tensor::zeros(DType::f32, {1, 20}),
+                       .heatmap = Tensor::zeros(DType::f32, {1, 1, 20}),
+                       .logits = network.predict(inputs),
+                       .ids = {1}})
+          .values;
+    };
+    EXPECT_NEAR(values(used)[0], values(Network(dense))[0], 1e-5);
+  }
 }
 
 }  // namespace heatproof

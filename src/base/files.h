@@ -3,8 +3,10 @@
 
 #include <filesystem>
 #include <memory>
+#include <ranges>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace heatproof {
 
@@ -52,6 +54,14 @@ class FileReader {
   int descriptor_ = -1;
   std::size_t size_ = 0;
 };
+
+/// The memory of a range of plain values.
+template <typename Range>
+std::string_view raw_bytes(const Range& values) {
+  using T = std::ranges::range_value_t<Range>;
+  static_assert(std::is_arithmetic_v<T>);
+  return {reinterpret_cast<const char*>(std::ranges::data(values)), std::ranges::size(values) * sizeof(T)};
+}
 
 /// SHA-256 (FIPS 180-4) as 64 hexadecimal digits.
 std::string sha256(std::string_view bytes);

@@ -20,6 +20,7 @@ struct IncrementalSize {
   Updates mode = Updates::persistent;
   std::int64_t rows = 1;
   std::int64_t slots = 1;
+  std::int64_t walking = 0;  // the first slots, whose images change; the others keep bases
   bool operator==(const IncrementalSize&) const = default;
 };
 

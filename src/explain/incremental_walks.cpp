@@ -4,6 +4,7 @@
 
 #include "base/threads.h"
 #include "explain/incremental.h"
+#include "explain/walk_memo.h"
 
 namespace heatproof {
 
@@ -29,9 +30,9 @@ std::int64_t held_in(const IncrementalProgram& program, std::span<const float> x
   return -1;
 }
 
-/// The slot from `first` on that holds the values of a base; they are computed where none does.
-std::int64_t slot_of(IncrementalProgram& program, std::span<const float> base, std::int64_t first,
-                     std::int64_t& next) {
+/// The slot that holds the values of a base; they are computed where none does.
+std::int64_t slot_of(IncrementalProgram& program, std::span<const float> base, std::int64_t& next) {
+  const std::int64_t first = program.size().walking;
   if (const std::int64_t known = held_in(program, base, first); known >= 0) return known;
   const std::int64_t slot = first + next++ % (program.size().slots - first);
   program.load(slot, base);
@@ -44,7 +45,7 @@ class Walker {
   Walker(IncrementalProgram& program, const Shape& input, const Walks& walks, ScoreKind kind)
       : program_(program), input_(input), walks_(walks), kind_(kind), rows_(program.size().rows) {}
 
-  /// Walks [first, last) step by step, one slot each.
+  /// Walks [first, last) step by step, one slot each. Rows that a step leaves empty go on with the next.
   void run(std::int64_t first, std::int64_t last, const std::function<void()>& after_step) {
     first_ = first;
     const auto n = static_cast<std::size_t>(last - first);
@@ -54,13 +55,16 @@ class Walker {
     for (std::int64_t w = first; w < last; ++w) begin(w - first, walks_.base(w));
     for (std::int64_t step = 0; step < walks_.steps; ++step) {
       advance(step);
+      // Between two steps of a walk lie those of the others; fewer than rows do not keep them apart.
+      if (static_cast<std::int64_t>(n) < rows_) push_rest();
       after_step();
     }
+    push_rest();
   }
 
  private:
   void begin(std::int64_t slot, std::span<const float> base) {
-    program_.copy(slot_of(program_, base, rows_, next_base_), slot);
+    program_.copy(slot_of(program_, base, next_base_), slot);
     inputs_[static_cast<std::size_t>(slot)].assign(base.begin(), base.end());
   }
 
@@ -80,7 +84,6 @@ class Walker {
   void advance(std::int64_t step) {
     const auto n = static_cast<std::int64_t>(inputs_.size());
     try_parallel_for(n, [&](std::int64_t i) { change(static_cast<std::size_t>(i), step); });
-    std::vector<IncrementalProgram::Change> changes;
     for (std::int64_t i = 0; i < n; ++i) {
       auto& own = places_[static_cast<std::size_t>(i)];
       const auto& x = inputs_[static_cast<std::size_t>(i)];
@@ -91,15 +94,20 @@ class Walker {
       }
       // Scores come from an update, even where nothing is left to change.
       if (own.empty()) own.emplace_back(plan.patch.size(), 0);
-      for (const auto& place : own)
-        changes.push_back({i, place, window_of(input_, walks_.patch, x, place), {}});
-      changes.back().use = [this, walk = first_ + i, step](std::span<const float> s) {
-        walks_.use(walk, step, s);
-      };
+      for (std::size_t k = 0; k < own.size(); ++k) {
+        changes_.push_back({i, own[k], window_of(input_, walks_.patch, x, own[k]), {}});
+        if (k + 1 == own.size())
+          changes_.back().use = [this, walk = first_ + i, step](std::span<const float> s) {
+            walks_.use(walk, step, s);
+          };
+        if (static_cast<std::int64_t>(changes_.size()) == rows_) push_rest();
+      }
     }
-    const auto rows = static_cast<std::size_t>(rows_);
-    for (std::size_t done = 0; done < changes.size(); done += rows)
-      program_.push(std::span(changes).subspan(done, std::min(rows, changes.size() - done)), kind_);
+  }
+
+  void push_rest() {
+    if (!changes_.empty()) program_.push(changes_, kind_);
+    changes_.clear();
   }
 
   IncrementalProgram& program_;
@@ -109,6 +117,7 @@ class Walker {
   std::int64_t rows_, first_ = 0, next_base_ = 0;
   std::vector<std::vector<float>> inputs_, next_;
   std::vector<std::vector<Place>> places_;
+  std::vector<IncrementalProgram::Change> changes_;  // fewer than rows
 };
 
 /// Windows that change in a typical step.
@@ -129,17 +138,20 @@ double typical_changes(const Shape& input, const Walks& walks) {
   return sum;
 }
 
-/// The most rows (a power of two) whose programs and states fit into the memory, and room for bases.
+/// The most rows (a power of two) whose programs and states fit into the memory, and room for bases. What is
+/// left is for walks that share rows.
 std::optional<IncrementalSize> fit(const Network& network, const WindowPlan& plan, std::int64_t wanted,
                                    Updates mode) {
   const Graph one = scores_graph(network, 1);
   const double memory = kShareOfStates * static_cast<double>(network.options().memory);
   const auto slot = static_cast<double>(kept_bytes(one, plan));
   for (std::int64_t rows = std::min(kMostRows, power_of_two(wanted)); rows >= 1; rows /= 2) {
-    const std::int64_t walking = mode == Updates::persistent ? rows : 0;
+    std::int64_t walking = mode == Updates::persistent ? rows : 0;
     const auto room = static_cast<std::int64_t>(memory / slot) - walking - 1;
     if (room < 1) continue;
-    return IncrementalSize{plan.patch, mode, rows, walking + std::min(kMostBases, room)};
+    const std::int64_t bases = std::min(kMostBases, room);
+    if (walking == kMostRows) walking += std::min(rows - 1, room - bases);
+    return IncrementalSize{plan.patch, mode, rows, walking + bases, walking};
   }
   return std::nullopt;
 }
@@ -174,6 +186,22 @@ std::shared_ptr<IncrementalProgram> Network::incremental(
 
 void Network::walk(const Walks& walks, ScoreKind kind) const {
   if (walks.count < 1 || walks.steps < 1) return;
+  if (!walks.changes) {
+    compute(walks, kind);
+    return;
+  }
+  bool all_known = true;
+  walked_->run(walks, kind, classes_, [&](const Walks& unknown) {
+    all_known = false;
+    compute(unknown, kind);
+  });
+  const std::int64_t all = walks.count * walks.steps;
+  if (all_known && options_.progress) options_.progress(all, all);
+}
+
+void Network::forget_walks() const { walked_->forget(); }
+
+void Network::compute(const Walks& walks, ScoreKind kind) const {
   const auto program =
       incremental(walks.patch, walks.count, walks.count * walks.steps, true, [&](double share) {
         const auto steps = static_cast<double>(walks.steps);
@@ -188,7 +216,8 @@ void Network::walk(const Walks& walks, ScoreKind kind) const {
     return;
   }
   Walker walker(*program, input_shape_, walks, kind);
-  const std::int64_t groups = (walks.count + program->size().rows - 1) / program->size().rows;
+  const std::int64_t most = program->size().walking;
+  const std::int64_t groups = (walks.count + most - 1) / most;
   std::int64_t done = 0;
   for (std::int64_t g = 0; g < groups; ++g) {
     const std::int64_t first = walks.count * g / groups;
@@ -230,7 +259,7 @@ void Network::edit_windows(const WindowEdits& edits, ScoreKind kind) const {
       const auto base = edits.base(edits.image(done + i));
       // A base that must be computed could take the slot of another row.
       if (i > 0 && held_in(*program, base, 0) < 0) break;
-      changes.push_back({slot_of(*program, base, 0, next), {}, {}, {}});
+      changes.push_back({slot_of(*program, base, next), {}, {}, {}});
     }
     const auto n = static_cast<std::int64_t>(changes.size());
     try_parallel_for(n, [&](std::int64_t i) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/threads.h"
+#include "explain/walk_memo.h"
 #include "graph/operator.h"
 #include "graph/rewrite.h"
 #include "heatproof/error.h"
@@ -16,6 +17,10 @@
 namespace heatproof {
 
 namespace {
+
+/// Bytes of scores that are remembered: a small share of the memory.
+constexpr std::size_t kMostRemembered = std::size_t{64} << 20;
+constexpr std::size_t kShareRemembered = 32;
 
 const Output& pick_output(const Graph& graph, const std::string& name) {
   if (name.empty()) return graph.outputs().front();
@@ -56,7 +61,9 @@ ForwardView forward_view(Builder& g, const Graph& network, Value input, const st
 }
 
 Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions options)
-    : specialize_(std::move(specialize)), options_(std::move(options)) {
+    : specialize_(std::move(specialize)),
+      options_(std::move(options)),
+      walked_(std::make_shared<WalkMemo>(std::min(kMostRemembered, options_.memory / kShareRemembered))) {
   const Graph& one = graph(1);
   if (one.inputs().size() != 1 || one.node(one.inputs()[0]).type.dtype != DType::f32) {
     throw UnsupportedError(fmt::format(

@@ -14,6 +14,8 @@
 
 namespace heatproof {
 
+class Sha256;  // base/files.h
+
 /// Called while long work goes on: done, in all.
 using OnProgress = std::function<void(std::int64_t, std::int64_t)>;
 
@@ -39,6 +41,10 @@ struct Walks {
   std::function<std::vector<std::vector<std::int64_t>>(std::int64_t walk, std::int64_t step,
                                                        std::span<float> x)>
       advance = {};
+  /// Where it is known (else empty): adds to a hash all that the changes of a walk hang on besides its base,
+  /// so that walks of equal hashes are equal step by step, and computed once (walk_memo.h). From several
+  /// threads.
+  std::function<void(std::int64_t walk, Sha256& hash)> changes = {};
 };
 
 /// Inputs that differ from one of a few bases in a window (occlusion).
@@ -56,6 +62,7 @@ struct WindowEdits {
 };
 
 class IncrementalProgram;  // incremental.h
+class WalkMemo;            // walk_memo.h
 
 /// What a prediction is measured as.
 enum class ScoreKind { logit, probability };
@@ -96,12 +103,15 @@ class Network {
               Convolutions convolutions = Convolutions::direct) const;
 
   /// Scores of every step of every walk: what `stream` would give (to rounding), computing only what changes
-  /// from step to step where that is cheaper (incremental.cpp).
+  /// from step to step where that is cheaper (incremental.cpp), and nothing again that is still known.
   void walk(const Walks& walks, ScoreKind kind) const;
+  /// From here on walks are computed again, for measuring times.
+  void forget_walks() const;
   /// The same for inputs that differ from a base in one window each.
   void edit_windows(const WindowEdits& edits, ScoreKind kind) const;
 
  private:
+  void compute(const Walks& walks, ScoreKind kind) const;
   Workspace& workspace(std::int64_t batch, ScoreKind kind, Convolutions convolutions) const;
   /// A program for windows of this size, for as many as `wanted` rows and so many updates; nullptr where
   /// nothing is gained. `worthwhile` is asked with the share of the work that an update takes.
@@ -117,6 +127,7 @@ class Network {
   mutable std::map<std::int64_t, Graph> graphs_;
   mutable std::map<std::tuple<std::int64_t, ScoreKind, Convolutions>, Workspace> workspaces_;
   mutable std::vector<std::shared_ptr<IncrementalProgram>> incremental_;  // used last comes last
+  std::shared_ptr<WalkMemo> walked_;
 };
 
 /// How many rows fit into the memory, at least 1, where `taken` bytes are taken already.

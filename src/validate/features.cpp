@@ -237,34 +237,33 @@ std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64
   return result;
 }
 
-std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64_t walks, std::int64_t steps,
-                                                 const std::vector<std::int64_t>& patch,
-                                                 const std::string& kind, const Edit& edit,
-                                                 const Advance& advance) {
+std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, const SampleWalks& of,
+                                                 const std::string& kind) {
+  const auto [walks, steps] = std::pair(of.walks, of.steps);
   std::vector<std::vector<double>> result(static_cast<std::size_t>(e.size()),
                                           std::vector<double>(static_cast<std::size_t>(walks * steps)));
-  std::function<std::vector<Place>(std::int64_t, std::int64_t, std::span<float>)> next;
-  if (advance)
-    next = [&](std::int64_t walk, std::int64_t step, std::span<float> x) {
-      return advance(walk / walks, walk % walks * steps + step, x);
+  const auto copy = [&](std::int64_t walk, std::int64_t step) { return walk % walks * steps + step; };
+  Walks all{
+      .count = e.size() * walks,
+      .steps = steps,
+      .patch = of.patch,
+      .base = [&](std::int64_t walk) { return row_of(e.inputs, walk / walks); },
+      .fill =
+          [&](std::int64_t walk, std::int64_t step, std::span<float> x) {
+            std::ranges::copy(row_of(e.inputs, walk / walks), x.begin());
+            of.edit(walk / walks, copy(walk, step), x);
+          },
+      .use =
+          [&](std::int64_t walk, std::int64_t step, std::span<const float> scores) {
+            const auto i = static_cast<std::size_t>(walk / walks);
+            result[i][static_cast<std::size_t>(copy(walk, step))] = watched(scores, e.targets[i], kind);
+          },
+      .changes = [&](std::int64_t walk, Sha256& hash) { of.changes(walk / walks, walk % walks, hash); }};
+  if (of.advance)
+    all.advance = [&](std::int64_t walk, std::int64_t step, std::span<float> x) {
+      return of.advance(walk / walks, copy(walk, step), x);
     };
-  e.network.walk({.count = e.size() * walks,
-                  .steps = steps,
-                  .patch = patch,
-                  .base = [&](std::int64_t walk) { return row_of(e.inputs, walk / walks); },
-                  .fill =
-                      [&](std::int64_t walk, std::int64_t step, std::span<float> x) {
-                        std::ranges::copy(row_of(e.inputs, walk / walks), x.begin());
-                        edit(walk / walks, walk % walks * steps + step, x);
-                      },
-                  .use =
-                      [&](std::int64_t walk, std::int64_t step, std::span<const float> scores) {
-                        const auto i = static_cast<std::size_t>(walk / walks);
-                        result[i][static_cast<std::size_t>(walk % walks * steps + step)] =
-                            watched(scores, e.targets[i], kind);
-                      },
-                  .advance = std::move(next)},
-                 kind == "probability" ? ScoreKind::probability : ScoreKind::logit);
+  e.network.walk(all, kind == "probability" ? ScoreKind::probability : ScoreKind::logit);
   return result;
 }
 

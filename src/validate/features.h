@@ -76,16 +76,21 @@ double watched(std::span<const float> scores, std::int64_t target, const std::st
 using Edit = std::function<void(std::int64_t sample, std::int64_t copy, std::span<float> x)>;
 std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64_t copies,
                                                  const std::string& kind, const Edit& edit);
-/// The same where the copies are steps of walks along which only patches of size `patch` (along the spatial
-/// axes) change from one step to the next: copy = walk · steps + step. Computed incrementally where that is
-/// cheaper. `advance`, where it is known what changes, turns a step's copy into the next and tells where, as
-/// Walks::advance does.
+/// The same where the copies are steps of walks along which only patches change from one step to the next:
+/// copy = walk · steps + step. Computed incrementally where that is cheaper, and once where walks are equal.
 using Place = std::vector<std::int64_t>;
-using Advance = std::function<std::vector<Place>(std::int64_t sample, std::int64_t copy, std::span<float> x)>;
-std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, std::int64_t walks, std::int64_t steps,
-                                                 const std::vector<std::int64_t>& patch,
-                                                 const std::string& kind, const Edit& edit,
-                                                 const Advance& advance = {});
+struct SampleWalks {
+  std::int64_t walks = 1, steps = 0;  // of each sample
+  std::vector<std::int64_t> patch;    // its size along the spatial axes
+  Edit edit;
+  /// Where it is known what changes: turns a step's copy into the next and tells where, as Walks::advance
+  /// does.
+  std::function<std::vector<Place>(std::int64_t sample, std::int64_t copy, std::span<float> x)> advance = {};
+  /// All that the edits of a walk hang on besides the sample's input, as Walks::changes.
+  std::function<void(std::int64_t sample, std::int64_t walk, Sha256& hash)> changes;
+};
+std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, const SampleWalks& walks,
+                                                 const std::string& kind);
 /// The samples of an evaluation as donors.
 Donors own_donors(const Evaluation& e);
 /// How many random orders are averaged where relevance gives none.

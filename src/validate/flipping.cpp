@@ -1,9 +1,11 @@
 #include "validate/flipping.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
+#include "base/files.h"
 #include "validate/features.h"
 #include "validate/imputer.h"
 
@@ -111,8 +113,21 @@ void measure(const Evaluation& e, const Grid& g, const std::vector<std::int64_t>
   };
   const bool image = e.inputs.shape().rank() == 4;
   const auto scores = scores_of_walks(
-      e, static_cast<std::int64_t>(per_image), static_cast<std::int64_t>(steps),
-      image ? std::vector{g.patch_height, g.patch_width} : std::vector<std::int64_t>{}, kind, edit);
+      e,
+      {.walks = static_cast<std::int64_t>(per_image),
+       .steps = static_cast<std::int64_t>(steps),
+       .patch = image ? std::vector{g.patch_height, g.patch_width} : std::vector<std::int64_t>{},
+       .edit = edit,
+       .changes =
+           [&](std::int64_t i, std::int64_t walk, Sha256& hash) {
+             hash.add("flipping");
+             hash.add(raw_bytes(std::array{g.patch_height, g.patch_width}));
+             hash.add(raw_bytes(removed));
+             hash.add(raw_bytes(
+                 walks[static_cast<std::size_t>(i) * per_image + static_cast<std::size_t>(walk)].order));
+             imputers[static_cast<std::size_t>(i)].tell(hash);
+           }},
+      kind);
   for (std::size_t w = 0; w < walks.size(); ++w) {
     const auto begin = scores[w / per_image].begin() + static_cast<std::ptrdiff_t>(w % per_image * steps);
     walks[w].scores.assign(begin, begin + static_cast<std::ptrdiff_t>(steps));

@@ -8,6 +8,7 @@
 #include <opencv2/imgproc.hpp>
 #include <opencv2/photo.hpp>
 
+#include "base/files.h"
 #include "heatproof/error.h"
 #include "validate/features.h"
 
@@ -37,12 +38,16 @@ double mean_of_plane(std::span<const float> x, const Planes& p, std::int64_t cha
 
 /// Removed pixels take values that do not hang on what else is removed.
 Impute fixed(std::vector<float> values, const Planes& p) {
-  return [values = std::make_shared<const std::vector<float>>(std::move(values)), p](
-             std::span<float> x, std::span<const std::size_t> removed) {
-    for (std::size_t offset = 0; offset < x.size(); offset += p.pixels()) {
-      for (const std::size_t pixel : removed) x[offset + pixel] = (*values)[offset + pixel];
-    }
-  };
+  const auto shared = std::make_shared<const std::vector<float>>(std::move(values));
+  return {[shared, p](std::span<float> x, std::span<const std::size_t> removed) {
+            for (std::size_t offset = 0; offset < x.size(); offset += p.pixels()) {
+              for (const std::size_t pixel : removed) x[offset + pixel] = (*shared)[offset + pixel];
+            }
+          },
+          [shared](Sha256& hash) {
+            hash.add("fixed");
+            hash.add(raw_bytes(*shared));
+          }};
 }
 
 /// One value per channel; `known` is empty (then `otherwise`), or has one value, or one per channel.
@@ -115,7 +120,8 @@ std::vector<float> another(const Evaluation& e, std::int64_t i) {
 /// Telea's fast marching, as OpenCV does it, on the image scaled to 8 bits.
 Impute inpainter(std::span<const float> x, const Planes& p) {
   if (p.height == 1) throw UsageError("imputer=inpaint works on images only");
-  return [p, averages = means(x, p)](std::span<float> edited, std::span<const std::size_t> removed) {
+  const auto inpaint = [p, averages = means(x, p)](std::span<float> edited,
+                                                   std::span<const std::size_t> removed) {
     if (removed.size() >= p.pixels()) {
       std::ranges::copy(averages, edited.begin());
       return;
@@ -135,6 +141,7 @@ Impute inpainter(std::span<const float> x, const Planes& p) {
         values[pixel] = low + static_cast<float>(filled.data[pixel]) / scale;
     }
   };
+  return {inpaint, [](Sha256& hash) { hash.add("inpaint"); }};
 }
 
 }  // namespace

@@ -13,9 +13,15 @@ namespace heatproof {
 /// Names for parameter tables.
 const std::vector<std::string>& imputer_names();
 
-/// Changes the removed pixels (indices into H·W; for other than images: into all features) of one input in
-/// place, in all channels.
-using Impute = std::function<void(std::span<float> x, std::span<const std::size_t> removed)>;
+struct Impute {
+  /// Changes the removed pixels (indices into H·W; for other than images: into all features) of one input in
+  /// place, in all channels.
+  std::function<void(std::span<float> x, std::span<const std::size_t> removed)> change;
+  /// Adds to a hash all that this hangs on besides the sample's input.
+  std::function<void(Sha256& hash)> tell;
+
+  void operator()(std::span<float> x, std::span<const std::size_t> removed) const { change(x, removed); }
+};
 
 /// An imputer for sample i of an evaluation; it may be called from several threads.
 /// mean: of each channel of this image. black, white: the network's values of such pixels (0 and 1 when

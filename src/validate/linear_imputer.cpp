@@ -2,7 +2,9 @@
 // sec. 4.
 #include <Eigen/Sparse>
 #include <Eigen/SparseCholesky>
+#include <array>
 
+#include "base/files.h"
 #include "heatproof/error.h"
 #include "validate/features.h"
 #include "validate/imputer.h"
@@ -59,8 +61,8 @@ Eigen::MatrixXd solve(std::span<const float> x, std::int64_t channels, std::int6
 Impute linear_imputer(const Evaluation& e, std::int64_t i, double noise) {
   const Shape& s = e.inputs.shape();
   if (s.rank() != 4) throw UsageError("noisy linear imputation works on images only");
-  return [&e, i, noise, channels = s[1], height = s[2], width = s[3]](std::span<float> x,
-                                                                      std::span<const std::size_t> removed) {
+  const auto impute = [&e, i, noise, channels = s[1], height = s[2], width = s[3]](
+                          std::span<float> x, std::span<const std::size_t> removed) {
     if (removed.empty()) return;
     const auto pixels = static_cast<std::size_t>(height * width);
     if (removed.size() >= pixels) {  // nothing is left to impute from
@@ -75,6 +77,11 @@ Impute linear_imputer(const Evaluation& e, std::int64_t i, double noise) {
             static_cast<float>(values(static_cast<Eigen::Index>(k), c) + noise * random.normal());
     }
   };
+  return {impute, [&e, i, noise](Sha256& hash) {
+            hash.add("noisy linear");
+            hash.add(raw_bytes(std::array{noise}));
+            hash.add(raw_bytes(std::array{e.seed, e.ids[static_cast<std::size_t>(i)]}));
+          }};
 }
 
 }  // namespace heatproof

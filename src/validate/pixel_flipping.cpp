@@ -2,7 +2,9 @@
 // relevance while the target's score is watched. Bach et al. 2015; Samek et al. 2017; symmetric relevance
 // gain: Blücher et al. 2024.
 #include <algorithm>
+#include <array>
 
+#include "base/files.h"
 #include "validate/features.h"
 #include "validate/flipping.h"
 #include "validate/imputer.h"
@@ -25,11 +27,23 @@ Scores as_quantus(const Evaluation& e, const Parameters& p) {
   const auto steps = static_cast<std::int64_t>((n + step - 1) / step);
   Scores s;
   s.curves["morf"] = scores_of_walks(
-      e, 1, steps, {1, 1}, p.text("score"), [&](std::int64_t i, std::int64_t k, std::span<float> x) {
-        const auto& order = orders[static_cast<std::size_t>(i)];
-        for (std::size_t f = 0; f < std::min(n, (static_cast<std::size_t>(k) + 1) * step); ++f)
-          x[order[f]] = fillers[static_cast<std::size_t>(i)][order[f]];
-      });
+      e,
+      {.steps = steps,
+       .patch = {1, 1},
+       .edit =
+           [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+             const auto& order = orders[static_cast<std::size_t>(i)];
+             for (std::size_t f = 0; f < std::min(n, (static_cast<std::size_t>(k) + 1) * step); ++f)
+               x[order[f]] = fillers[static_cast<std::size_t>(i)][order[f]];
+           },
+       .changes =
+           [&](std::int64_t i, std::int64_t, Sha256& hash) {
+             hash.add("elements");
+             hash.add(raw_bytes(std::array{step}));
+             hash.add(raw_bytes(orders[static_cast<std::size_t>(i)]));
+             hash.add(raw_bytes(fillers[static_cast<std::size_t>(i)]));
+           }},
+      p.text("score"));
   for (const auto& curve : s.curves["morf"]) {
     double area = 0;
     for (std::size_t k = 1; k < curve.size(); ++k) area += 0.5 * (curve[k] + curve[k - 1]);

@@ -1,8 +1,10 @@
 // Patches removed one after the other, with Quantus's definitions of patches and baselines. (pixel_flipping
 // is our own.)
 #include <algorithm>
+#include <array>
 #include <cmath>
 
+#include "base/files.h"
 #include "validate/features.h"
 #include "validate/metrics.h"
 
@@ -164,13 +166,26 @@ std::vector<std::vector<double>> walk(const Evaluation& e, const Patches& g, con
     return patch;
   };
   return scores_of_walks(
-      e, 1, steps, g.size(e.inputs.shape()), p.text("score"),
-      [&](std::int64_t i, std::int64_t k, std::span<float> x) {
-        for (std::int64_t s = 0; s <= k; ++s) remove(i, s, x);
-      },
-      [&](std::int64_t i, std::int64_t k, std::span<float> x) {
-        return std::vector<Place>{g.place(e.inputs.shape(), remove(i, k, x))};
-      });
+      e,
+      {.steps = steps,
+       .patch = g.size(e.inputs.shape()),
+       .edit =
+           [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+             for (std::int64_t s = 0; s <= k; ++s) remove(i, s, x);
+           },
+       .advance =
+           [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+             return std::vector<Place>{g.place(e.inputs.shape(), remove(i, k, x))};
+           },
+       .changes =
+           [&](std::int64_t i, std::int64_t, Sha256& hash) {
+             const auto at = static_cast<std::size_t>(i);
+             hash.add("patches");
+             hash.add(raw_bytes(std::array{g.side}));
+             hash.add(raw_bytes(std::span(orders[at]).first(static_cast<std::size_t>(steps))));
+             hash.add(raw_bytes(baselines[at]));
+           }},
+      p.text("score"));
 }
 
 Scores region_perturbation_once(const Evaluation& e, const Parameters& p) {

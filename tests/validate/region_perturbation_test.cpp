@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <utility>
+
+#include "ops/operators.h"
 #include "support/incremental.h"
 #include "support/operators.h"
 #include "validate/metrics.h"
@@ -10,9 +13,8 @@ using namespace testing;
 
 namespace {
 
-Scores measured(const Network& network, const std::string& metric) {
+Scores measured(const Network& network, const std::string& metric, const Tensor& relevance) {
   const Tensor inputs = random_tensor({3, 3, 40, 40}, 1);
-  const Tensor relevance = random_tensor({3, 3, 40, 40}, 2);
   const Evaluation e{.network = network,
                      .inputs = inputs,
                      .targets = {0, 1, 2},
@@ -21,6 +23,10 @@ Scores measured(const Network& network, const std::string& metric) {
                      .logits = network.predict(inputs),
                      .ids = {1, 2, 3}};
   return evaluate(parse_metric(metric), e);
+}
+
+Scores measured(const Network& network, const std::string& metric) {
+  return measured(network, metric, random_tensor({3, 3, 40, 40}, 2));
 }
 
 }  // namespace
@@ -38,6 +44,61 @@ TEST(RegionPerturbation, TellsWhatItChangesWherePatchesStickOut) {
     for (std::size_t i = 0; i < 3; ++i) {
       for (std::size_t k = 0; k < 30; ++k) EXPECT_NEAR(updated[i][k], expected[i][k], 1e-5);
     }
+  }
+}
+
+TEST(RegionPerturbation, ComputesNothingAgainWhereTheOrderIsTheSame) {
+  std::int64_t reports = 0;
+  const Network network =
+      random_network(7, {1, 3, 40, 40}, {.batch = 2, .progress = [&](auto, auto) { ++reports; }});
+  const auto computes = [&](const std::string& parameters, const Tensor& relevance) {
+    const std::string metric = "region_perturbation:" + parameters;
+    network.predict(random_tensor({3, 3, 40, 40}, 1));
+    const std::int64_t predicting = std::exchange(reports, 0);
+    const Scores scores = measured(network, metric, relevance);
+    const bool computed = std::exchange(reports, 0) > predicting + 1;  // what is known is reported once
+    const Scores expected = measured(random_network(7, {1, 3, 40, 40}), metric, relevance);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(scores.values[i], expected.values[i], 1e-5);
+    return computed;
+  };
+  const Tensor flat = Tensor::zeros(DType::f32, {3, 3, 40, 40});
+  const Tensor relevance = random_tensor({3, 3, 40, 40}, 2);
+  Tensor twice = relevance.clone();
+  for (float& v : twice.data<float>()) v *= 2;
+  EXPECT_TRUE(computes("order=morf", flat));
+  EXPECT_FALSE(computes("order=lerf", flat));
+  EXPECT_TRUE(computes("order=morf", relevance));
+  EXPECT_FALSE(computes("normalise=none", twice));
+  EXPECT_FALSE(computes("score=difference", relevance));
+  EXPECT_TRUE(computes("score=probability", relevance));
+  EXPECT_TRUE(computes("order=lerf", relevance));
+  EXPECT_TRUE(computes("perturb_baseline=1", relevance));
+  EXPECT_TRUE(computes("patch_size=7", flat));
+  EXPECT_TRUE(computes("regions_evaluation=8", flat));
+}
+
+TEST(RegionPerturbation, PatchesOfOtherSizesAreOtherWalksWhereNoWindowTells) {
+  const auto dense = [](std::int64_t batch) {
+    Builder g;
+    const Value x = g.input("x", {DType::f32, {batch, 20}});
+    g.output("y", g.add(kLinear, {x, g.constant(random_tensor({3, 20}, 1))}));
+    return g.build();
+  };
+  const Tensor inputs = random_tensor({1, 20}, 2);
+  const Network used(dense);
+  for (const std::string size : {"7", "8"}) {  // three patches each
+    const auto values = [&](const Network& network) {
+      return evaluate(parse_metric("region_perturbation:patch_size=" + size),
+                      {.network = network,
+                       .inputs = inputs,
+                       .targets = {0},
+                       .relevance = Tensor::zeros(DType::f32, {1, 20}),
+                       .heatmap = Tensor::zeros(DType::f32, {1, 1, 20}),
+                       .logits = network.predict(inputs),
+                       .ids = {1}})
+          .values;
+    };
+    EXPECT_NEAR(values(used)[0], values(Network(dense))[0], 1e-5);
   }
 }
 

@@ -50,12 +50,10 @@ class Program {
 /// How convolutions are computed.
 enum class Convolutions {
   /// Product by product: a window of zeros gives zero, and a huge value stays in its place. Rules that divide
-  /// by
-  /// what a layer computes, and derivatives of ReLUs at zero, need that.
+  /// by what a layer computes, and derivatives of ReLUs at zero, need that.
   direct,
-  /// By Winograd's transforms (Lavin and Gray 2016) where oneDNN has them: up to twice as fast, with errors
-  /// of
-  /// the same size, but spread over neighbours. For scores.
+  /// 3×3 windows by Winograd's transforms (Lavin and Gray 2016): up to twice as fast, with errors of the same
+  /// size, but spread over neighbours. For scores.
   fastest,
 };
 

@@ -96,10 +96,9 @@ IncrementalProgram::IncrementalProgram(const Network& network, WindowPlan plan, 
   if (!any_finish_rows_) chosen_ = choose(updates);
   // Persistent updates write the states, so that their layouts count; transient ones only read them.
   const bool keeps = size.mode == Updates::persistent;
-  // Whole images are loaded too seldom for transformed weights.
-  const auto how = [&](bool update) { return update ? chosen_.update : Convolutions::direct; };
-  const Program leading = compile(keeps ? changed.graph : first, how(keeps));
-  const Program following = compile(keeps ? first : changed.graph, leading.states(), how(!keeps));
+  // Both read the same weights.
+  const Program leading = compile(keeps ? changed.graph : first, chosen_.update);
+  const Program following = compile(keeps ? first : changed.graph, leading.states(), chosen_.update);
   states_ = std::make_shared<States>(leading.states());
   update_ = std::make_unique<Workspace>(keeps ? leading : following, states_);
   start_ = std::make_unique<Workspace>(keeps ? following : leading, states_);

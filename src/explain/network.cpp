@@ -123,8 +123,7 @@ void Network::stream(std::int64_t count, ScoreKind kind,
       fill(done + i,
            x.data<float>().subspan(static_cast<std::size_t>(i * size), static_cast<std::size_t>(size)));
     });
-    const Tensor scores =
-        workspace(rows, kind, many && rows > 1 ? convolutions : Convolutions::direct).run({x})[0];
+    const Tensor scores = workspace(rows, kind, many ? convolutions : Convolutions::direct).run({x})[0];
     const auto row = static_cast<std::size_t>(classes_);
     for (std::int64_t i = 0; i < n; ++i)
       use(done + i, scores.data<float>().subspan(static_cast<std::size_t>(i) * row, row));

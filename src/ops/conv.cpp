@@ -349,7 +349,7 @@ convolution::Work convolution::transformable(const Graph& graph) {
 
 double convolution::runs_for_transforms(const Work& work) {
   // Transforming a weight takes as long as its products at so many positions are sped up by.
-  constexpr double kPositions = 20000;
+  constexpr double kPositions = 1200;
   return work.weights == 0 ? std::numeric_limits<double>::infinity()
                            : kPositions * work.weights / work.products;
 }

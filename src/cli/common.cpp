@@ -97,7 +97,10 @@ std::vector<std::int64_t> dims_of(const ModelInput& input) {
 }  // namespace
 
 Session::Session(const GlobalFlags& global, const ModelFlags& flags, bool silent)
-    : model_(Model::load(flags.model)),
+    : Session(global, flags, Model::load(flags.model), silent) {}
+
+Session::Session(const GlobalFlags& global, const ModelFlags& flags, Model model, bool silent)
+    : model_(std::move(model)),
       predicting_(std::make_shared<Progress>("predict", silent || global.quiet)),
       explaining_(std::make_shared<Progress>("explain", silent || global.quiet)) {
   preprocessing_ = preprocessing_of(flags, has_box_);
@@ -129,10 +132,10 @@ Session::Session(const GlobalFlags& global, const ModelFlags& flags, bool silent
       .output_name = flags.output_name, .memory = parse_bytes(flags.memory), .batch = flags.batch};
   options.progress = [p = predicting_](std::int64_t done, std::int64_t total) { p->set(done, total); };
   network_ = std::make_unique<Network>(
-      [model = model_, wanted](std::int64_t batch) {
+      [read = model_, wanted](std::int64_t batch) {
         Specialization s = wanted;
         s.batch = batch;
-        return model.specialize(s);
+        return read.specialize(s);
       },
       options);
 }

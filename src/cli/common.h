@@ -63,6 +63,8 @@ class Session {
  public:
   /// silent: no progress of its own.
   Session(const GlobalFlags& global, const ModelFlags& flags, bool silent = false);
+  /// Of a model that has been read already.
+  Session(const GlobalFlags& global, const ModelFlags& flags, Model model, bool silent = false);
 
   const Model& model() const { return model_; }
   const Network& network() const { return *network_; }

@@ -30,9 +30,9 @@ void inspect(const GlobalFlags& global, const InspectFlags& f) {
   json["unsupported"] = unsupported;
   if (!model.unsupported().empty()) {
     if (global.json) print_json(json);
-    Model::load(f.model.model);  // throws the error that lists them
+    model.check_supported();
   }
-  const Session session(global, f.model);
+  const Session session(global, f.model, model);
   const Graph& graph = session.network().graph(1);
   std::int64_t parameters = 0;
   std::map<std::string, int> counts;

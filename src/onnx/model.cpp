@@ -277,15 +277,19 @@ Model Model::inspect(const std::filesystem::path& path) {
 
 Model Model::load(const std::filesystem::path& path) {
   Model model = inspect(path);
-  const auto& nodes = model.unsupported();
-  if (nodes.empty()) return model;
+  model.check_supported();
+  return model;
+}
+
+void Model::check_supported() const {
+  if (unsupported().empty()) return;
   std::string list;
-  for (const UnsupportedNode& n : nodes)
+  for (const UnsupportedNode& n : unsupported())
     list += fmt::format("{}'{}' ({})", list.empty() ? "" : ", ", n.node, n.op);
   throw UnsupportedError(
       fmt::format("{}: {} node(s) have operators that heatproof does not support: {}; export the model with "
                   "standard ONNX operators",
-                  path.filename().string(), nodes.size(), list));
+                  path().filename().string(), unsupported().size(), list));
 }
 
 const std::filesystem::path& Model::path() const { return contents_->path; }

@@ -50,6 +50,8 @@ class Model {
   /// The batch size that the first input declares; nullopt when it is dynamic.
   std::optional<std::int64_t> declared_batch() const;
   const std::vector<UnsupportedNode>& unsupported() const;
+  /// Throws UnsupportedError listing them, unless there are none.
+  void check_supported() const;
 
   /// The network for one batch size, not yet canonical. Any batch size works, also for models that declare a
   /// batch of 1. Throws InputError when a dynamic axis is not given or sizes do not fit, UnsupportedError for

@@ -74,6 +74,13 @@ class Sha256 {
   Sha256(const Sha256&) = delete;
   Sha256& operator=(const Sha256&) = delete;
   void add(std::string_view bytes);
+  /// Plain values after their number, so that what follows cannot be taken for more of them.
+  template <typename Range>
+  void add_values(const Range& values) {
+    const std::uint64_t count = std::ranges::size(values);
+    add({reinterpret_cast<const char*>(&count), sizeof(count)});
+    add(raw_bytes(values));
+  }
   std::string digits();  // once
 
  private:

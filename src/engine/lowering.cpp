@@ -98,12 +98,18 @@ void Lowering::hold(NodeId id, const Operand& value) {
   ++buffers_[static_cast<std::size_t>(value.buffer)].holders;
 }
 
+bool Lowering::is_read(NodeId id) const {
+  // What is fused is read when the last of what it is fused with is computed.
+  return std::ranges::all_of(users_[static_cast<std::size_t>(id)], [&](NodeId user) {
+    return has_result(user) || (fused_[static_cast<std::size_t>(user)] && !is_output(user) && is_read(user));
+  });
+}
+
 void Lowering::release(NodeId id) {
   if (id == kNone || !constant(id) || is_output(id) || !has_result(id) ||
       released_[static_cast<std::size_t>(id)])
     return;
-  const auto& users = users_[static_cast<std::size_t>(id)];
-  if (!std::ranges::all_of(users, [&](NodeId user) { return is_lowered(user); })) return;
+  if (!is_read(id)) return;
   released_[static_cast<std::size_t>(id)] = true;
   Buffer& buffer = buffers_[static_cast<std::size_t>(results_[static_cast<std::size_t>(id)].buffer)];
   if (--buffer.holders == 0 && !buffer.read) {
@@ -279,10 +285,17 @@ void Lowering::lower(NodeId id) {
     throw UnsupportedError(
         fmt::format("node '{}' ({}): the engine cannot compute it at run time", n.name, n.op->name));
   }
+  ++depth_;
   n.op->lower(*this, id);
+  lowered_.push_back(id);
   if (!has_result(id) && !fused_[static_cast<std::size_t>(id)])
     throw Error(fmt::format("operator {} emitted no result", n.op->name));
-  for (NodeId input : n.inputs) release(input);
+  // A node may declare its result before it reads its operands.
+  if (--depth_ > 0) return;
+  for (NodeId done : lowered_) {
+    for (NodeId input : node(done).inputs) release(input);
+  }
+  lowered_.clear();
 }
 
 void Lowering::run() {

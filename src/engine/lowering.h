@@ -159,6 +159,8 @@ class Lowering {
   void lower(NodeId id);
   void load_constant(NodeId id);
   void hold(NodeId id, const Operand& value);
+  /// Whether all that reads the value has been emitted, once no node is being lowered.
+  bool is_read(NodeId id) const;
   /// Frees what was known at compile time only to compute other constants, once they are all known.
   void release(NodeId id);
   Operand reorder(const Operand& from, Layout layout);
@@ -170,6 +172,8 @@ class Lowering {
   std::vector<std::vector<NodeId>> users_;
   std::vector<bool> is_output_, constant_, fused_, released_;
   std::vector<Operand> results_;
+  int depth_ = 0;                                        // of nodes that are being lowered
+  std::vector<NodeId> lowered_;                          // since the outermost began
   std::map<std::pair<NodeId, int>, Operand> reordered_;  // (node, layout code)
   struct PackedFrom {
     dnnl::memory::desc source;

@@ -230,16 +230,6 @@ Tensor IncrementalProgram::update(std::span<const Change> changes, ScoreKind kin
   return Tensor::of(shape, std::span<const float>(scores));
 }
 
-std::vector<StepTime> IncrementalProgram::profile(std::span<const Change> changes) {
-  std::vector<StepTime> times;
-  std::vector<StepTime> rest;
-  place(changes);
-  update_->run(times);
-  finish_->run(rest);
-  times.insert(times.end(), rest.begin(), rest.end());
-  return times;
-}
-
 std::vector<Place> differences(const Shape& input, const std::vector<std::int64_t>& patch,
                                std::span<const float> from, std::span<const float> x) {
   const Space s(input, patch);

@@ -79,9 +79,6 @@ class IncrementalProgram {
   /// Both at once: the scores, row by row.
   Tensor update(std::span<const Change> changes, ScoreKind kind);
 
-  /// Times of the steps of an update.
-  std::vector<StepTime> profile(std::span<const Change> changes);
-
  private:
   /// Work of a graph whose batch has so many rows; products are those of one row.
   struct Part {

@@ -139,7 +139,7 @@ double typical_changes(const Shape& input, const Walks& walks) {
 }
 
 /// The most rows (a power of two) whose programs and states fit into the memory, and room for bases. What is
-/// left is for walks that share rows.
+/// left is for walks that share rows, however many there are: programs of one size are found again.
 std::optional<IncrementalSize> fit(const Network& network, const WindowPlan& plan, std::int64_t wanted,
                                    Updates mode) {
   const Graph one = scores_graph(network, 1);

@@ -104,6 +104,7 @@ class Network {
 
   /// Scores of every step of every walk: what `stream` would give (to rounding), computing only what changes
   /// from step to step where that is cheaper (incremental.cpp), and nothing again that is still known.
+  /// Progress counts the steps that are computed.
   void walk(const Walks& walks, ScoreKind kind) const;
   /// From here on walks are computed again, for measuring times.
   void forget_walks() const;

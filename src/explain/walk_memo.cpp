@@ -17,8 +17,8 @@ std::string key_of(const Walks& walks, std::int64_t walk, ScoreKind kind) {
   std::vector<std::int64_t> how{static_cast<std::int64_t>(kind), walks.steps,
                                 static_cast<std::int64_t>(walks.patch.size())};
   how.insert(how.end(), walks.patch.begin(), walks.patch.end());
-  hash.add(raw_bytes(how));
-  hash.add(raw_bytes(walks.base(walk)));
+  hash.add_values(how);
+  hash.add_values(walks.base(walk));
   walks.changes(walk, hash);
   return hash.digits();
 }

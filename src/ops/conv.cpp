@@ -239,6 +239,10 @@ std::string name_of(const Lowering& l, NodeId id, std::string_view how, const Fu
   return name;
 }
 
+void mark_fused(Lowering& l, NodeId id, const Fusion& fusion) {
+  for (NodeId inner = id; inner != fusion.result; inner = l.sole_user(inner)) l.mark_fused(inner);
+}
+
 /// In the layout that the input has, or that its neighbours will want.
 void lower_by_winograd(Lowering& l, NodeId id, const ConvGeometry& g, const Fusion& fusion, Layout layout) {
   winograd::Convolution c{.name = name_of(l, id, "winograd", fusion),
@@ -247,11 +251,11 @@ void lower_by_winograd(Lowering& l, NodeId id, const ConvGeometry& g, const Fusi
                           .x = l.operand(l.input(id, 0), layout)};
   if (l.input(id, 2) != kNone) c.bias = l.plain(l.input(id, 2)).buffer;
   if (fusion.residual != kNone) c.residual = l.operand(fusion.residual, layout).buffer;
-  c.replaces_residual = fusion.in_place;
+  c.replaces_residual = fusion.in_place && c.residual != c.x.buffer;
   if (fusion.activation != nullptr) std::tie(c.least, c.most) = bounds_of(*fusion.activation);
   c.y = l.result(fusion.result, layout);
   winograd::emit(l, c);
-  if (fusion.result != id) l.mark_fused(id);
+  mark_fused(l, id, fusion);
 }
 
 void lower_conv(Lowering& l, NodeId id) {
@@ -262,6 +266,7 @@ void lower_conv(Lowering& l, NodeId id) {
   ChosenConvolution chosen = choose(l, id, g, fusion, have);
   if (l.convolutions() == Convolutions::fastest && winograd::serves(g, l.shape(weights)) &&
       winograd::pays(l.shape(id))) {
+    fusion = find_fusion(l, id, true);
     const Layout layout = winograd::reads(chosen.source) ? chosen.source : Layout{.channels_last = true};
     lower_by_winograd(l, id, g, fusion, layout);
     return;
@@ -294,7 +299,7 @@ void lower_conv(Lowering& l, NodeId id) {
   else
     l.emit(std::move(name), dnnl::convolution_forward(chosen.pd), std::move(arguments),
            chosen.pd.scratchpad_desc(), work);
-  if (fusion.result != id) l.mark_fused(id);
+  mark_fused(l, id, fusion);
 }
 
 /// Whether a convolution of joined channels is cheaper as a sum of convolutions of the parts: what is read
@@ -340,7 +345,9 @@ convolution::Work convolution::transformable(const Graph& graph) {
   for (const Node& node : graph.nodes()) {
     if (node.op != &kConv) continue;
     const Shape& weights = graph.node(node.inputs[1]).type.shape;
-    if (!winograd::serves(conv_geometry(node.attributes, weights), weights)) continue;
+    if (!winograd::serves(conv_geometry(node.attributes, weights), weights) ||
+        !winograd::pays(node.type.shape))
+      continue;
     sum.weights += static_cast<double>(weights.elements());
     sum.products += multiply_adds(node.type.shape, weights);
   }

@@ -85,7 +85,7 @@ void lower(Lowering& l, NodeId id) {
 #endif
     attr.set_post_ops(post);
   }
-  // Weights that are read once are not worth packing, nor the memory.
+  // Weights that a run reads once are not worth packing, nor the memory.
   const auto wanted = x[0] == 1 ? unpacked(l, weights) : any_descriptor(w);
   const auto pd =
       onednn::inner_product(l.engine(), descriptor(x, {}), wanted,

@@ -153,7 +153,9 @@ bool pays(const Shape& y) {
   return tiles_of(y) >= kFewTiles;
 }
 
-bool reads(Layout layout) { return layout.channels_last || layout.block == 8 || layout.block == kChannels; }
+bool reads(Layout layout) {
+  return layout.channels_last || (layout.block > 1 && layout.block % kernels()->lanes == 0);
+}
 
 void emit(Lowering& l, const Convolution& c) {
   const Plan plan = plan_of(c);
@@ -162,7 +164,7 @@ void emit(Lowering& l, const Convolution& c) {
   Step step{.name = c.name, .reads = {c.x.buffer, u}, .writes = {c.y.buffer, scratch}};
   if (c.bias >= 0) step.reads.push_back(c.bias);
   if (c.residual >= 0) step.reads.push_back(c.residual);
-  if (c.replaces_residual && c.residual != c.x.buffer) {
+  if (c.replaces_residual) {
     step.replaceable = {c.residual};
     step.replaced_by = c.y.buffer;
   }

@@ -245,8 +245,8 @@ using Half = Set<8, 2, 6>;    // 16 registers of 8 lanes
                              const Grid& grid, std::int64_t first, std::int64_t last, float* y) {       \
     transform_outputs<SET::kLanes>(m, step, finish, maps, grid, first, last, y);                        \
   }                                                                                                     \
-  constexpr Kernels NAME = {SET::kRows, SET::kColumns * SET::kLanes, NAME##_inputs, NAME##_multiply,    \
-                            NAME##_outputs};
+  constexpr Kernels NAME = {SET::kLanes,   SET::kRows,      SET::kColumns * SET::kLanes,                \
+                            NAME##_inputs, NAME##_multiply, NAME##_outputs};
 
 #if defined(__x86_64__)
 #if defined(__AVX512F__)  // could not be inlined into functions for less

@@ -18,7 +18,8 @@ constexpr std::int64_t kChannels = 16;  // are a multiple of this
 /// How maps [N, C, H, W] lie in memory. Steps count floats.
 struct Maps {
   std::int64_t channels, height, width;
-  std::int64_t block, block_step;  // channels that lie side by side, and from one such block to the next
+  std::int64_t block, block_step;  // channels that lie side by side (a multiple of Kernels::lanes), and from
+                                   // one such block to the next
   std::int64_t pixel_step, row_step, image_step;
 };
 
@@ -35,6 +36,7 @@ struct Finish {
 };
 
 struct Kernels {
+  std::int64_t lanes;    // channels that are read at once
   std::int64_t rows;     // tiles whose products are in registers at once
   std::int64_t columns;  // output channels of a panel of weights
 

@@ -120,11 +120,11 @@ void measure(const Evaluation& e, const Grid& g, const std::vector<std::int64_t>
        .edit = edit,
        .changes =
            [&](std::int64_t i, std::int64_t walk, Sha256& hash) {
-             hash.add("flipping");
-             hash.add(raw_bytes(std::array{g.patch_height, g.patch_width}));
-             hash.add(raw_bytes(removed));
-             hash.add(raw_bytes(
-                 walks[static_cast<std::size_t>(i) * per_image + static_cast<std::size_t>(walk)].order));
+             hash.add_values("flipping");
+             hash.add_values(std::array{g.patch_height, g.patch_width});
+             hash.add_values(removed);
+             hash.add_values(
+                 walks[static_cast<std::size_t>(i) * per_image + static_cast<std::size_t>(walk)].order);
              imputers[static_cast<std::size_t>(i)].tell(hash);
            }},
       kind);

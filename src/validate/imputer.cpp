@@ -45,8 +45,8 @@ Impute fixed(std::vector<float> values, const Planes& p) {
             }
           },
           [shared](Sha256& hash) {
-            hash.add("fixed");
-            hash.add(raw_bytes(*shared));
+            hash.add_values("fixed");
+            hash.add_values(*shared);
           }};
 }
 
@@ -141,7 +141,7 @@ Impute inpainter(std::span<const float> x, const Planes& p) {
         values[pixel] = low + static_cast<float>(filled.data[pixel]) / scale;
     }
   };
-  return {inpaint, [](Sha256& hash) { hash.add("inpaint"); }};
+  return {inpaint, [](Sha256& hash) { hash.add_values("inpaint"); }};
 }
 
 }  // namespace

@@ -78,9 +78,9 @@ Impute linear_imputer(const Evaluation& e, std::int64_t i, double noise) {
     }
   };
   return {impute, [&e, i, noise](Sha256& hash) {
-            hash.add("noisy linear");
-            hash.add(raw_bytes(std::array{noise}));
-            hash.add(raw_bytes(std::array{e.seed, e.ids[static_cast<std::size_t>(i)]}));
+            hash.add_values("noisy linear");
+            hash.add_values(std::array{noise});
+            hash.add_values(std::array{e.seed, e.ids[static_cast<std::size_t>(i)]});
           }};
 }
 

@@ -38,10 +38,10 @@ Scores as_quantus(const Evaluation& e, const Parameters& p) {
            },
        .changes =
            [&](std::int64_t i, std::int64_t, Sha256& hash) {
-             hash.add("elements");
-             hash.add(raw_bytes(std::array{step}));
-             hash.add(raw_bytes(orders[static_cast<std::size_t>(i)]));
-             hash.add(raw_bytes(fillers[static_cast<std::size_t>(i)]));
+             hash.add_values("elements");
+             hash.add_values(std::array{step});
+             hash.add_values(orders[static_cast<std::size_t>(i)]);
+             hash.add_values(fillers[static_cast<std::size_t>(i)]);
            }},
       p.text("score"));
   for (const auto& curve : s.curves["morf"]) {

@@ -165,27 +165,26 @@ std::vector<std::vector<double>> walk(const Evaluation& e, const Patches& g, con
     g.for_features(patch, [&](std::size_t f) { x[f] = baselines[at][f]; });
     return patch;
   };
-  return scores_of_walks(
-      e,
-      {.steps = steps,
-       .patch = g.size(e.inputs.shape()),
-       .edit =
-           [&](std::int64_t i, std::int64_t k, std::span<float> x) {
-             for (std::int64_t s = 0; s <= k; ++s) remove(i, s, x);
-           },
-       .advance =
-           [&](std::int64_t i, std::int64_t k, std::span<float> x) {
-             return std::vector<Place>{g.place(e.inputs.shape(), remove(i, k, x))};
-           },
-       .changes =
-           [&](std::int64_t i, std::int64_t, Sha256& hash) {
-             const auto at = static_cast<std::size_t>(i);
-             hash.add("patches");
-             hash.add(raw_bytes(std::array{g.side}));
-             hash.add(raw_bytes(std::span(orders[at]).first(static_cast<std::size_t>(steps))));
-             hash.add(raw_bytes(baselines[at]));
-           }},
-      p.text("score"));
+  return scores_of_walks(e,
+                         {.steps = steps,
+                          .patch = g.size(e.inputs.shape()),
+                          .edit =
+                              [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+                                for (std::int64_t s = 0; s <= k; ++s) remove(i, s, x);
+                              },
+                          .advance =
+                              [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+                                return std::vector<Place>{g.place(e.inputs.shape(), remove(i, k, x))};
+                              },
+                          .changes =
+                              [&](std::int64_t i, std::int64_t, Sha256& hash) {
+                                const auto at = static_cast<std::size_t>(i);
+                                hash.add_values("patches");
+                                hash.add_values(std::array{g.side});
+                                hash.add_values(std::span(orders[at]).first(static_cast<std::size_t>(steps)));
+                                hash.add_values(baselines[at]);
+                              }},
+                         p.text("score"));
 }
 
 Scores region_perturbation_once(const Evaluation& e, const Parameters& p) {

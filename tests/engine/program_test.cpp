@@ -200,4 +200,51 @@ TEST(Lowering, ReleasesConstantsThatOnlyOthersNeeded) {
   EXPECT_EQ(released, 2 * kDepth);  // what was modified, and what it was modified to
 }
 
+// Constants that are read in more than one way, and after the result of what reads them was declared.
+TEST(Lowering, KeepsConstantsUntilTheLastOfTheirReaders) {
+  const Tensor w = random_tensor({16, 16}, 1);
+  const Tensor x = random_tensor({1, 16}, 2);
+  const auto sums = [](Builder& g, Value of) {
+    return g.add(kReduceSum, {of}, {{"axes", std::vector<std::int64_t>{1}}, {"keepdims", std::int64_t{0}}});
+  };
+  // A matrix of one row and its bias, which is folded from it; both modified.
+  const auto linear = [&](double scale) {
+    return [&, scale](Builder& g, const auto& in) {
+      const Value matrix = scale == 1 ? g.constant(w) : g.constant(w) * scale;
+      return g.add(kLinear, {in[0], matrix, sums(g, matrix)});
+    };
+  };
+  const Tensor once = run_graph(linear(1), {x});
+  const Tensor twice = run_graph(linear(2), {x});
+  for (std::size_t k = 0; k < 16; ++k) {
+    double y = 0;
+    for (std::size_t i = 0; i < 16; ++i) y += w.data<float>()[k * 16 + i] * (1.0 + x.data<float>()[i]);
+    EXPECT_NEAR(once.data<float>()[k], y, 1e-5);
+    EXPECT_NEAR(twice.data<float>()[k], 2 * y, 1e-5);
+  }
+  // An output, a fold, a view under another shape that is read when the program runs, and a joined part.
+  const Tensor c = random_tensor({1, 4, 2, 2}, 3);
+  const Tensor u = random_tensor({1, 4, 2, 2}, 4);
+  Builder g;
+  const Value read = g.input("u", {DType::f32, {1, 4, 2, 2}});
+  const Value constant = g.add(kRelu, {g.constant(c)});
+  const Value flat = g.add(kReshape, {constant}, {{"shape", std::vector<std::int64_t>{16}}});
+  g.output("constant", constant);
+  g.output("flat", flat * g.add(kReshape, {read}, {{"shape", std::vector<std::int64_t>{16}}}));
+  g.output("joined", g.add(kConcat, {constant, read}, {{"axis", std::int64_t{1}}}));
+  g.output("total", g.add(kReduceSum, {flat * 3.0},
+                          {{"axes", std::vector<std::int64_t>{0}}, {"keepdims", std::int64_t{0}}}) +
+                        read);
+  const std::vector<Tensor> y = Workspace(compile(g.build())).run({u});
+  double total = 0;
+  for (std::size_t k = 0; k < 16; ++k) {
+    const float v = std::max(c.data<float>()[k], 0.0F);
+    total += 3 * v;
+    EXPECT_EQ(y[0].data<float>()[k], v);
+    EXPECT_FLOAT_EQ(y[1].data<float>()[k], v * u.data<float>()[k]);
+    EXPECT_EQ(y[2].data<float>()[k], v);
+  }
+  EXPECT_NEAR(y[3].data<float>()[0], total + u.data<float>()[0], 1e-5);
+}
+
 }  // namespace heatproof

@@ -50,8 +50,8 @@ Walks walks_of(const std::vector<Plan>& plans, WalkScores& scores) {
               },
           .changes =
               [plan](std::int64_t w, Sha256& hash) {
-                hash.add(raw_bytes(std::vector{plan(w).order}));
-                hash.add(raw_bytes(std::vector{plan(w).value}));
+                hash.add_values(std::vector{plan(w).order});
+                hash.add_values(std::vector{plan(w).value});
               }};
 }
 

@@ -325,15 +325,16 @@ TEST(Conv, TransformsPayAfterFewerRunsOfMorePositions) {
                    {{"strides", std::vector<std::int64_t>{stride, stride}}, {"group", x[1] / weights[1]}}));
     return convolution::runs_for_transforms(g.build());
   };
-  const double one = runs({1, 64, 10, 10}, {64, 64, 3, 3});
+  const double one = runs({1, 64, 18, 18}, {64, 64, 3, 3});
   EXPECT_GT(one, 1);
-  EXPECT_DOUBLE_EQ(runs({4, 64, 10, 10}, {64, 64, 3, 3}), one / 4);
-  EXPECT_DOUBLE_EQ(runs({1, 64, 18, 18}, {128, 64, 3, 3}), one / 4);
+  EXPECT_DOUBLE_EQ(runs({4, 64, 18, 18}, {64, 64, 3, 3}), one / 4);
+  EXPECT_DOUBLE_EQ(runs({1, 64, 34, 34}, {128, 64, 3, 3}), one / 4);
   const double never = std::numeric_limits<double>::infinity();
-  EXPECT_EQ(runs({1, 64, 10, 10}, {64, 64, 1, 1}), never);
-  EXPECT_EQ(runs({1, 64, 10, 10}, {64, 64, 3, 3}, 2), never);
-  EXPECT_EQ(runs({1, 128, 10, 10}, {128, 64, 3, 3}), never);
-  EXPECT_EQ(runs({1, 24, 10, 10}, {64, 24, 3, 3}), never);
+  EXPECT_EQ(runs({1, 64, 18, 18}, {64, 64, 1, 1}), never);
+  EXPECT_EQ(runs({1, 64, 18, 18}, {64, 64, 3, 3}, 2), never);
+  EXPECT_EQ(runs({1, 128, 18, 18}, {128, 64, 3, 3}), never);
+  EXPECT_EQ(runs({1, 24, 18, 18}, {64, 24, 3, 3}), never);
+  EXPECT_EQ(runs({1, 64, 6, 6}, {64, 64, 3, 3}), never);  // one tile
 }
 
 }  // namespace heatproof

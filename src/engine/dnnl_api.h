@@ -87,6 +87,22 @@ inline Dims padded_dims(const Desc& desc) {
 #endif
 }
 
+/// Distance of neighbours along each axis, and of the first element from the start of the memory.
+inline Dims strides(const Desc& desc) {
+#if HEATPROOF_DNNL_3
+  return desc.get_strides();
+#else
+  return {desc.data.format_desc.blocking.strides, desc.data.format_desc.blocking.strides + desc.data.ndims};
+#endif
+}
+inline std::int64_t offset(const Desc& desc) {
+#if HEATPROOF_DNNL_3
+  return desc.get_submemory_offset();
+#else
+  return desc.data.offset0;
+#endif
+}
+
 /// Attributes with working memory that belongs to the caller, so that one primitive may run in several
 /// threads.
 inline dnnl::primitive_attr caller_scratchpad() {

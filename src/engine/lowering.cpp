@@ -220,7 +220,7 @@ Packed Lowering::pack(NodeId id, const dnnl::memory::desc& source, const dnnl::m
   if (weights) buffers_.back().constant = find_packed(weights, source, desc);
   if (buffers_.back().constant) return to;
   if (packing) {
-    emit(packing(from.buffer, to.buffer));
+    emit(packing({from.buffer, source}, to.buffer));
   } else {
     const dnnl::reorder::primitive_desc pd(engine_, source, engine_, desc, onednn::caller_scratchpad());
     emit("Pack", dnnl::reorder(pd),

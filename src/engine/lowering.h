@@ -106,7 +106,7 @@ class Lowering {
   Packed pack(NodeId id, const Shape& view, const dnnl::memory::desc& desc);
   /// The same of memory that is seen with the strides of `source`, by a reorder or a step of the operator's
   /// own.
-  using Packing = std::function<Step(BufferId from, BufferId to)>;
+  using Packing = std::function<Step(const Packed& from, BufferId to)>;
   Packed pack(NodeId id, const dnnl::memory::desc& source, const dnnl::memory::desc& desc,
               const Packing& packing = {});
 

@@ -37,11 +37,12 @@ std::optional<View> view_of(const Lowering& l, NodeId id) {
 
 }  // namespace
 
-Packed pack_weights(Lowering& l, NodeId weights, const Shape& view, const dnnl::memory::desc& desc) {
+Packed pack_weights(Lowering& l, NodeId weights, const Shape& view, const dnnl::memory::desc& desc,
+                    const Lowering::Packing& packing) {
   if (l.node(weights).op != &kConstant && view == l.shape(weights)) {
-    if (const auto seen = view_of(l, weights)) return l.pack(seen->constant, seen->desc, desc);
+    if (const auto seen = view_of(l, weights)) return l.pack(seen->constant, seen->desc, desc, packing);
   }
-  return l.pack(weights, view, desc);
+  return l.pack(weights, descriptor(view, {}), desc, packing);
 }
 
 dnnl::memory::desc unpacked(const Lowering& l, NodeId matrix) {

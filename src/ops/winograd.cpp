@@ -4,6 +4,7 @@
 
 #include "base/threads.h"
 #include "ops/convolution.h"
+#include "ops/weights.h"
 #include "ops/winograd_kernels.h"
 
 namespace heatproof::winograd {
@@ -121,22 +122,24 @@ BufferId pack(Lowering& l, NodeId weights) {
   const Shape& s = l.shape(weights);
   const dnnl::memory::desc packed({kProducts, s[1], s[0]}, dnnl::memory::data_type::f32,
                                   dnnl::memory::format_tag::abc);
-  const auto step = [&](BufferId from, BufferId to) {
-    return Step{.name = "Pack",
-                .reads = {from},
-                .writes = {to},
-                .bind = [=, outputs = s[0], channels = s[1]](const Binding& bind) -> Action {
-                  const float* w = bind.f32(from);
-                  float* u = bind.f32(to);
-                  return [=] {
-                    parallel_for(outputs / kChannels, 1, [&](std::int64_t begin, std::int64_t end) {
-                      transform_weights(w, outputs, channels, kernels()->columns, begin * kChannels,
-                                        end * kChannels, u);
-                    });
-                  };
-                }};
+  const auto step = [outputs = s[0], channels = s[1]](const Packed& from, BufferId to) {
+    const auto steps = onednn::strides(from.desc);
+    return Step{
+        .name = "Pack",
+        .reads = {from.buffer},
+        .writes = {to},
+        .bind = [=, offset = onednn::offset(from.desc)](const Binding& bind) -> Action {
+          const Weights w{
+              bind.f32(from.buffer) + offset, outputs, channels, steps[0], steps[1], steps[2], steps[3]};
+          float* u = bind.f32(to);
+          return [=] {
+            parallel_for(outputs / kChannels, 1, [&](std::int64_t begin, std::int64_t end) {
+              transform_weights(w, kernels()->columns, begin * kChannels, end * kChannels, u);
+            });
+          };
+        }};
   };
-  return l.pack(weights, descriptor(s, {}), packed, step).buffer;
+  return pack_weights(l, weights, s, packed, step).buffer;
 }
 
 }  // namespace

@@ -271,8 +271,8 @@ const Kernels* kernels([[maybe_unused]] dnnl::cpu_isa isa) {
   return nullptr;
 }
 
-HEATPROOF_SIMD void transform_weights(const float* w, std::int64_t outputs, std::int64_t channels,
-                                      std::int64_t columns, std::int64_t from, std::int64_t to, float* u) {
+HEATPROOF_SIMD void transform_weights(const Weights& weights, std::int64_t columns, std::int64_t from,
+                                      std::int64_t to, float* u) {
   constexpr double kAtP = 2 * kP2 * (kP2 - kQ2);
   constexpr double kAtQ = 2 * kQ2 * (kQ2 - kP2);
   // The rows of G: 1, x, x² at each point, divided by Π(point − other points).
@@ -284,12 +284,13 @@ HEATPROOF_SIMD void transform_weights(const float* w, std::int64_t outputs, std:
                                     {0, 0, 1}};
   for (std::int64_t k = from; k < to; k += kChannels) {
     const std::int64_t panel = k / columns * columns;
-    const std::int64_t width = std::min(columns, outputs - panel);
-    for (std::int64_t c = 0; c < channels; ++c) {
+    const std::int64_t width = std::min(columns, weights.outputs - panel);
+    for (std::int64_t c = 0; c < weights.channels; ++c) {
       double taps[9][kChannels];
       for (std::int64_t lane = 0; lane < kChannels; ++lane) {
-        const float* tap = w + ((k + lane) * channels + c) * 9;
-        for (std::int64_t t = 0; t < 9; ++t) taps[t][lane] = tap[t];
+        const float* tap = weights.first + (k + lane) * weights.output_step + c * weights.channel_step;
+        for (std::int64_t t = 0; t < 9; ++t)
+          taps[t][lane] = tap[t / 3 * weights.row_step + t % 3 * weights.column_step];
       }
       double half[kWindow][3][kChannels];
       for (std::int64_t i = 0; i < kWindow; ++i)
@@ -297,11 +298,11 @@ HEATPROOF_SIMD void transform_weights(const float* w, std::int64_t outputs, std:
           for (std::int64_t lane = 0; lane < kChannels; ++lane)
             half[i][j][lane] =
                 g[i][0] * taps[j][lane] + g[i][1] * taps[3 + j][lane] + g[i][2] * taps[6 + j][lane];
-      float* at = u + panel * channels + c * width + (k - panel);
+      float* at = u + panel * weights.channels + c * width + (k - panel);
       for (std::int64_t i = 0; i < kWindow; ++i)
         for (std::int64_t j = 0; j < kWindow; ++j)
           for (std::int64_t lane = 0; lane < kChannels; ++lane)
-            at[(i * kWindow + j) * channels * outputs + lane] = static_cast<float>(
+            at[(i * kWindow + j) * weights.channels * weights.outputs + lane] = static_cast<float>(
                 g[j][0] * half[i][0][lane] + g[j][1] * half[i][1][lane] + g[j][2] * half[i][2][lane]);
     }
   }

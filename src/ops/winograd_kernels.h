@@ -54,8 +54,14 @@ struct Kernels {
 /// For an instruction set; nullptr where there are none: below AVX2.
 const Kernels* kernels(dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa());
 
-/// Weights [K, C, 3, 3] of output channels [from, to) as [36][k / columns][c][k % columns].
-void transform_weights(const float* w, std::int64_t outputs, std::int64_t channels, std::int64_t columns,
-                       std::int64_t from, std::int64_t to, float* u);
+/// Weights [K, C, 3, 3] in memory: distances of neighbours, in floats.
+struct Weights {
+  const float* first;
+  std::int64_t outputs, channels;
+  std::int64_t output_step, channel_step, row_step, column_step;
+};
+/// Those of output channels [from, to) as [36][k / columns][c][k % columns].
+void transform_weights(const Weights& weights, std::int64_t columns, std::int64_t from, std::int64_t to,
+                       float* u);
 
 }  // namespace heatproof::winograd

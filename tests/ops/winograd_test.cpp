@@ -202,6 +202,22 @@ bool supports(dnnl::cpu_isa isa) {
 
 }  // namespace
 
+// As convolutions of joined channels are written, and adjoints.
+TEST(Winograd, TransformsPartsOfConstants) {
+  const Tensor all = random_tensor({32, 48, 3, 3}, 2, -0.1, 0.1);
+  const auto slice = [](const Ints& starts, const Ints& ends) {
+    return Attributes{{"starts", starts}, {"ends", ends}, {"steps", Ints{1, 1, 1, 1}}};
+  };
+  const Build build = [&](Builder& g, const auto& in) {
+    const Value part = g.add(kSlice, {g.constant(all)}, slice({0, 16, 0, 0}, {32, 48, 3, 3}));
+    const Value h = g.add(kConv, {in[0], part}, {{"pads", Ints{1, 1, 1, 1}}});
+    const Value turned = g.add(kTranspose, {part}, {{"perm", Ints{1, 0, 3, 2}}});
+    return g.add(kConv, {h, turned}, {{"pads", Ints{1, 1, 1, 1}}});
+  };
+  const std::vector<Tensor> inputs{random_tensor({2, 32, 13, 13}, 5)};
+  expect_close(run_fastest(build, inputs), run_graph(build, inputs), 1e-5, 1e-5);
+}
+
 // A window whose only tap is the middle one gives back what it sees; also in layouts and for instruction sets
 // that this machine would not choose.
 TEST(Winograd, EveryKernelReadsEveryLayout) {
@@ -237,7 +253,8 @@ TEST(Winograd, EveryKernelReadsEveryLayout) {
       std::vector<float> v(36 * kAllTiles);
       std::vector<float> m(36 * kAllTiles);
       std::vector<float> y(x.size());
-      winograd::transform_weights(w.data(), kFeatures, kFeatures, k.columns, 0, kFeatures, u.data());
+      winograd::transform_weights({w.data(), kFeatures, kFeatures, 9 * kFeatures, 9, 3, 1}, k.columns, 0,
+                                  kFeatures, u.data());
       k.transform_inputs(x.data(), maps, grid, 0, 4, v.data(), kAllTiles);
       for (std::int64_t i = 0; i < 36; ++i)
         k.multiply(v.data() + i * kAllTiles, u.data() + i * kFeatures * kFeatures, m.data() + i * kAllTiles,

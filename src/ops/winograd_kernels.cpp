@@ -10,37 +10,33 @@ namespace heatproof::winograd {
 
 namespace {
 
-// The points of interpolation, and what the transforms are made of.
-constexpr double kP = 0.75;
-constexpr double kQ = 1.5;
-constexpr double kP2 = kP * kP;
-constexpr double kQ2 = kQ * kQ;
+// The points of interpolation, and what the transforms are made of: all exact.
+constexpr float kP = 0.75;
+constexpr float kQ = 1.5;
+constexpr float kP2 = kP * kP;
+constexpr float kQ2 = kQ * kQ;
 
 template <std::int64_t Lanes>
 struct Vectors {
   using Vector [[gnu::vector_size(Lanes * sizeof(float))]] = float;
 };
 
-/// Bᵀd: six values, `Stride` apart, of which row i holds the coefficients of Π_{j≠i}(x − point j).
+/// Bᵀd of six values, `Stride` apart; row i of Bᵀ holds the coefficients of Π_{j≠i}(x − point j).
 template <typename Vector, int Stride>
 [[gnu::always_inline]] inline void inputs(const Vector* d, Vector* to) {
-  constexpr auto p = static_cast<float>(kP);
-  constexpr auto q = static_cast<float>(kQ);
-  constexpr auto p2 = static_cast<float>(kP2);
-  constexpr auto q2 = static_cast<float>(kQ2);
-  constexpr auto sum = static_cast<float>(kP2 + kQ2);
-  constexpr auto product = static_cast<float>(kP2 * kQ2);
+  constexpr float sum = kP2 + kQ2;
+  constexpr float product = kP2 * kQ2;
   const Vector d1 = d[1 * Stride];
   const Vector d2 = d[2 * Stride];
   const Vector d3 = d[3 * Stride];
   const Vector d4 = d[4 * Stride];
   to[0] = product * d[0] - sum * d2 + d4;
-  const Vector even_p = d4 - q2 * d2;
-  const Vector odd_p = p * d3 - p * q2 * d1;
+  const Vector even_p = d4 - kQ2 * d2;
+  const Vector odd_p = kP * d3 - kP * kQ2 * d1;
   to[1] = even_p + odd_p;
   to[2] = even_p - odd_p;
-  const Vector even_q = d4 - p2 * d2;
-  const Vector odd_q = q * d3 - q * p2 * d1;
+  const Vector even_q = d4 - kP2 * d2;
+  const Vector odd_q = kQ * d3 - kQ * kP2 * d1;
   to[3] = even_q + odd_q;
   to[4] = even_q - odd_q;
   to[5] = product * d1 - sum * d3 + d[5 * Stride];
@@ -49,18 +45,14 @@ template <typename Vector, int Stride>
 /// Aᵀm: powers of the points times six values, `Stride` apart.
 template <typename Vector, int Stride>
 [[gnu::always_inline]] inline void outputs(const Vector* m, Vector* to) {
-  constexpr auto p = static_cast<float>(kP);
-  constexpr auto q = static_cast<float>(kQ);
-  constexpr auto p2 = static_cast<float>(kP2);
-  constexpr auto q2 = static_cast<float>(kQ2);
   const Vector even_p = m[1 * Stride] + m[2 * Stride];
   const Vector odd_p = m[1 * Stride] - m[2 * Stride];
   const Vector even_q = m[3 * Stride] + m[4 * Stride];
   const Vector odd_q = m[3 * Stride] - m[4 * Stride];
   to[0] = m[0] + even_p + even_q;
-  to[1] = p * odd_p + q * odd_q;
-  to[2] = p2 * even_p + q2 * even_q;
-  to[3] = p * p2 * odd_p + q * q2 * odd_q + m[5 * Stride];
+  to[1] = kP * odd_p + kQ * odd_q;
+  to[2] = kP2 * even_p + kQ2 * even_q;
+  to[3] = kP * kP2 * odd_p + kQ * kQ2 * odd_q + m[5 * Stride];
 }
 
 /// Where a tile lies.
@@ -276,12 +268,9 @@ HEATPROOF_SIMD void transform_weights(const Weights& weights, std::int64_t colum
   constexpr double kAtP = 2 * kP2 * (kP2 - kQ2);
   constexpr double kAtQ = 2 * kQ2 * (kQ2 - kP2);
   // The rows of G: 1, x, x² at each point, divided by Π(point − other points).
-  constexpr double g[kWindow][3] = {{1 / (kP2 * kQ2), 0, 0},
-                                    {1 / kAtP, kP / kAtP, kP2 / kAtP},
-                                    {1 / kAtP, -kP / kAtP, kP2 / kAtP},
-                                    {1 / kAtQ, kQ / kAtQ, kQ2 / kAtQ},
-                                    {1 / kAtQ, -kQ / kAtQ, kQ2 / kAtQ},
-                                    {0, 0, 1}};
+  constexpr double g[kWindow][3] = {{1.0 / (kP2 * kQ2), 0, 0},          {1 / kAtP, kP / kAtP, kP2 / kAtP},
+                                    {1 / kAtP, -kP / kAtP, kP2 / kAtP}, {1 / kAtQ, kQ / kAtQ, kQ2 / kAtQ},
+                                    {1 / kAtQ, -kQ / kAtQ, kQ2 / kAtQ}, {0, 0, 1}};
   for (std::int64_t k = from; k < to; k += kChannels) {
     const std::int64_t panel = k / columns * columns;
     const std::int64_t width = std::min(columns, weights.outputs - panel);

@@ -53,7 +53,7 @@ enum class Convolutions {
   /// by what a layer computes, and derivatives of ReLUs at zero, need that.
   direct,
   /// 3×3 windows by Winograd's transforms (Lavin and Gray 2016): up to twice as fast, with errors of the same
-  /// size, but spread over neighbours. For scores.
+  /// size, but spread over neighbours; smooth activations while results are in registers. For scores.
   fastest,
 };
 

@@ -4,6 +4,7 @@
 
 #include "ops/arithmetic.h"
 #include "ops/elementwise.h"
+#include "ops/transcendental.h"
 
 namespace heatproof {
 
@@ -13,7 +14,8 @@ HEATPROOF_SIMD void relu(const float* const* x, float* y, std::int64_t n, const 
   for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] > 0 ? x[0][i] : 0.0F;
 }
 HEATPROOF_SIMD void leaky_relu(const float* const* x, float* y, std::int64_t n, const float* p) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] > 0 ? x[0][i] : p[0] * x[0][i];
+  const float slope = p[0];
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] > 0 ? x[0][i] : slope * x[0][i];
 }
 HEATPROOF_SIMD void clip(const float* const* x, float* y, std::int64_t n, const float* p) {
   const float low = p[0];
@@ -24,8 +26,10 @@ HEATPROOF_SIMD void clip(const float* const* x, float* y, std::int64_t n, const 
   }
 }
 HEATPROOF_SIMD void hard_sigmoid(const float* const* x, float* y, std::int64_t n, const float* p) {
+  const float alpha = p[0];
+  const float beta = p[1];
   for (std::int64_t i = 0; i < n; ++i) {
-    const float v = p[0] * x[0][i] + p[1];
+    const float v = alpha * x[0][i] + beta;
     const float w = v > 0 ? v : 0.0F;
     y[i] = w < 1 ? w : 1.0F;
   }
@@ -37,31 +41,56 @@ HEATPROOF_SIMD void hard_swish(const float* const* x, float* y, std::int64_t n, 
     y[i] = x[0][i] * (w < 6 ? w : 6.0F) / 6.0F;
   }
 }
-void elu(const float* const* x, float* y, std::int64_t n, const float* p) {
-  for (std::int64_t i = 0; i < n; ++i)
-    y[i] = x[0][i] > 0 ? p[1] * x[0][i] : p[1] * p[0] * std::expm1(x[0][i]);
-}
-void celu(const float* const* x, float* y, std::int64_t n, const float* p) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] > 0 ? x[0][i] : p[0] * std::expm1(x[0][i] / p[0]);
-}
-
-template <float (*F)(float)>
-void map(const float* const* x, float* y, std::int64_t n, const float*) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = F(x[0][i]);
-}
-
-float sigmoid(float x) { return x >= 0 ? 1.0F / (1.0F + std::exp(-x)) : std::exp(x) / (1.0F + std::exp(x)); }
-float silu(float x) { return x * sigmoid(x); }
-float softplus(float x) { return std::max(x, 0.0F) + std::log1p(std::exp(-std::fabs(x))); }
-float softsign(float x) { return x / (1.0F + std::fabs(x)); }
-float mish(float x) { return x * std::tanh(softplus(x)); }
-
-void gelu(const float* const* x, float* y, std::int64_t n, const float* p) {
+HEATPROOF_SIMD void elu(const float* const* x, float* y, std::int64_t n, const float* p) {
+  const float above = p[1];
+  const float below = p[1] * p[0];
   for (std::int64_t i = 0; i < n; ++i) {
     const float v = x[0][i];
-    y[i] = p[0] == 0 ? 0.5F * v * (1.0F + std::erf(v * 0.70710678F))
-                     : 0.5F * v * (1.0F + std::tanh(0.79788456F * (v + 0.044715F * v * v * v)));
+    const float exponential = below * transcendental::expm1(v);
+    y[i] = v > 0 ? above * v : exponential;
   }
+}
+HEATPROOF_SIMD void celu(const float* const* x, float* y, std::int64_t n, const float* p) {
+  const float alpha = p[0];
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float v = x[0][i];
+    const float exponential = alpha * transcendental::expm1(v / alpha);
+    y[i] = v > 0 ? v : exponential;
+  }
+}
+HEATPROOF_SIMD void sigmoid(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = transcendental::sigmoid(x[0][i]);
+}
+HEATPROOF_SIMD void silu(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] * transcendental::sigmoid(x[0][i]);
+}
+HEATPROOF_SIMD void tanh(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = transcendental::tanh(x[0][i]);
+}
+HEATPROOF_SIMD void softplus(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = transcendental::softplus(x[0][i]);
+}
+HEATPROOF_SIMD void softsign(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] / (1.0F + std::fabs(x[0][i]));
+}
+HEATPROOF_SIMD void mish(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = transcendental::mish(x[0][i]);
+}
+HEATPROOF_SIMD void gelu(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float v = x[0][i];
+    y[i] = 0.5F * v * (1.0F + transcendental::erf(v * 0.70710678F));
+  }
+}
+HEATPROOF_SIMD void gelu_by_tanh(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float v = x[0][i];
+    y[i] = 0.5F * v * (1.0F + transcendental::tanh(0.79788456F * (v + 0.044715F * v * v * v)));
+  }
+}
+/// `exact` says which of both.
+void either_gelu(const float* const* x, float* y, std::int64_t n, const float* exact) {
+  (exact[0] != 0 ? gelu : gelu_by_tanh)(x, y, n, nullptr);
 }
 
 Value apply(const Operator& op, Value x) { return x.builder().add(op, {x}); }
@@ -183,7 +212,7 @@ const Operator kSigmoid = {.name = "Sigmoid",
                            .infer = infer_same,
                            .derivative = [](Value n, Value g) { return std::vector{g * n * (1.0 - n)}; },
                            .sign = always_non_negative,
-                           .traits = activation(map<sigmoid>)};
+                           .traits = activation(sigmoid)};
 const Operator kHardSigmoid = {.name = "HardSigmoid",
                                .infer = infer_same,
                                .derivative =
@@ -208,13 +237,13 @@ const Operator kTanh = {.name = "Tanh",
                         .infer = infer_same,
                         .derivative = [](Value n, Value g) { return std::vector{g * (1.0 - n * n)}; },
                         .sign = keep_sign,
-                        .traits = activation(map<std::tanh>)};
+                        .traits = activation(tanh)};
 const Operator kSoftplus = {
     .name = "Softplus",
     .infer = infer_same,
     .derivative = [](Value n, Value g) { return std::vector{g * apply(kSigmoid, n.input(0))}; },
     .sign = always_non_negative,
-    .traits = activation(map<softplus>)};
+    .traits = activation(softplus)};
 const Operator kSoftsign = {.name = "Softsign",
                             .infer = infer_same,
                             .derivative =
@@ -223,12 +252,12 @@ const Operator kSoftsign = {.name = "Softsign",
                                   return std::vector{g / (d * d)};
                                 },
                             .sign = keep_sign,
-                            .traits = activation(map<softsign>)};
+                            .traits = activation(softsign)};
 const Operator kGelu = {.name = "Gelu",
                         .infer = infer_same,
                         .derivative = gelu_derivative,
-                        .traits = activation(gelu, [](const Attributes& a) {
-                          return std::vector{a.text("approximate", "none") == "none" ? 0.0F : 1.0F};
+                        .traits = activation(either_gelu, [](const Attributes& a) {
+                          return std::vector{a.text("approximate", "none") == "none" ? 1.0F : 0.0F};
                         })};
 const Operator kSilu = {.name = "Silu",
                         .infer = infer_same,
@@ -237,7 +266,7 @@ const Operator kSilu = {.name = "Silu",
                               const Value s = apply(kSigmoid, n.input(0));
                               return std::vector{g * (s + n * (1.0 - s))};
                             },
-                        .traits = activation(map<silu>)};
+                        .traits = activation(silu)};
 const Operator kMish = {.name = "Mish",
                         .infer = infer_same,
                         .derivative =
@@ -246,6 +275,6 @@ const Operator kMish = {.name = "Mish",
                               const Value t = apply(kTanh, apply(kSoftplus, x));
                               return std::vector{g * (t + x * (1.0 - t * t) * apply(kSigmoid, x))};
                             },
-                        .traits = activation(map<mish>)};
+                        .traits = activation(mish)};
 
 }  // namespace heatproof

@@ -10,6 +10,7 @@
 #include "ops/arithmetic.h"
 #include "ops/concat.h"
 #include "ops/convolution.h"
+#include "ops/fused_activation.h"
 #include "ops/operators.h"
 #include "ops/weights.h"
 #include "ops/winograd.h"
@@ -76,28 +77,8 @@ struct Fusion {
   NodeId result;                     // the node whose value the primitive computes
   NodeId residual = kNone;           // added to the convolution
   bool in_place = false;             // the result may take the residual's memory
-  const Node* activation = nullptr;  // a Relu or Clip of the sum
+  const Node* activation = nullptr;  // of the sum
 };
-
-/// The least and the most that a Relu or Clip leaves.
-std::pair<float, float> bounds_of(const Node& activation) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  if (activation.op == &kRelu) return {0, static_cast<float>(kInfinity)};
-  return {static_cast<float>(activation.attributes.number("min", -kInfinity)),
-          static_cast<float>(activation.attributes.number("max", kInfinity))};
-}
-
-void append_activation(dnnl::post_ops& post, const Node& activation) {
-  const bool relu = activation.op == &kRelu;
-  const auto kind = relu ? dnnl::algorithm::eltwise_relu : dnnl::algorithm::eltwise_clip;
-  const auto [least, upper] = bounds_of(activation);
-  const float most = relu ? 0.0F : upper;
-#if HEATPROOF_DNNL_3
-  post.append_eltwise(kind, least, most);
-#else
-  post.append_eltwise(1.0F, kind, least, most);
-#endif
-}
 
 /// Whether nobody will read the value after `reader`.
 bool is_last_reader(const Lowering& l, NodeId id, NodeId reader) {
@@ -115,16 +96,9 @@ bool leaves_the_input(const ConvGeometry& g) {
   return false;
 }
 
-/// Whether what a Clip does can be fused: oneDNN refuses bounds in the wrong order, which ONNX allows.
-bool is_fused_activation(const Node& node) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  return node.op == &kRelu || (node.op == &kClip && node.attributes.number("min", -kInfinity) <=
-                                                        node.attributes.number("max", kInfinity));
-}
-
 /// `residuals`: what is added may be fused, too. oneDNN 2.6 forgets the bias, or crashes, where it adds to
-/// windows that leave the input.
-Fusion find_fusion(const Lowering& l, NodeId id, bool residuals) {
+/// windows that leave the input. `curves`: so may activations that are more than bounds.
+Fusion find_fusion(const Lowering& l, NodeId id, bool residuals, bool curves) {
   Fusion fusion{.result = id};
   NodeId user = l.sole_user(id);
   if (residuals && user != kNone && l.node(user).op == &kAdd && l.shape(user) == l.shape(id)) {
@@ -136,7 +110,8 @@ Fusion find_fusion(const Lowering& l, NodeId id, bool residuals) {
       user = l.sole_user(user);
     }
   }
-  if (user != kNone && is_fused_activation(l.node(user))) {
+  if (user != kNone &&
+      (curves ? fused::is_fusible(l.node(user), l.convolutions()) : fused::is_bounding(l.node(user)))) {
     fusion.activation = &l.node(user);
     fusion.result = user;
   }
@@ -150,7 +125,7 @@ dnnl::primitive_attr attributes_of(const Fusion& fusion, const Shape& y, Layout 
     post.append_sum(1.0F);
   else if (fusion.residual != kNone)
     post.append_binary(dnnl::algorithm::binary_add, descriptor(y, layout));
-  if (fusion.activation != nullptr) append_activation(post, *fusion.activation);
+  if (fusion.activation != nullptr) fused::append(post, *fusion.activation);
   attr.set_post_ops(post);
   return attr;
 }
@@ -235,7 +210,7 @@ void emit_in_place(Lowering& l, std::string name, const ChosenConvolution& chose
 std::string name_of(const Lowering& l, NodeId id, std::string_view how, const Fusion& fusion) {
   std::string name = fmt::format("Conv {} {}", l.node(id).name, how);
   if (fusion.residual != kNone) name += " +add";
-  if (fusion.activation != nullptr) name += fusion.activation->op == &kRelu ? " +relu" : " +clip";
+  if (fusion.activation != nullptr) name += fmt::format(" +{}", fusion.activation->op->name);
   return name;
 }
 
@@ -252,7 +227,7 @@ void lower_by_winograd(Lowering& l, NodeId id, const ConvGeometry& g, const Fusi
   if (l.input(id, 2) != kNone) c.bias = l.plain(l.input(id, 2)).buffer;
   if (fusion.residual != kNone) c.residual = l.operand(fusion.residual, layout).buffer;
   c.replaces_residual = fusion.in_place && c.residual != c.x.buffer;
-  if (fusion.activation != nullptr) std::tie(c.least, c.most) = bounds_of(*fusion.activation);
+  if (fusion.activation != nullptr) std::tie(c.least, c.most) = fused::bounds_of(*fusion.activation);
   c.y = l.result(fusion.result, layout);
   winograd::emit(l, c);
   mark_fused(l, id, fusion);
@@ -262,18 +237,18 @@ void lower_conv(Lowering& l, NodeId id) {
   const NodeId weights = l.input(id, 1);
   const ConvGeometry g = conv_geometry(l.node(id).attributes, l.shape(weights));
   const Layout have = l.operand(l.input(id, 0)).layout;
-  Fusion fusion = find_fusion(l, id, !leaves_the_input(g));
+  Fusion fusion = find_fusion(l, id, !leaves_the_input(g), true);
   ChosenConvolution chosen = choose(l, id, g, fusion, have);
   if (l.convolutions() == Convolutions::fastest && winograd::serves(g, l.shape(weights)) &&
       winograd::pays(l.shape(id))) {
-    fusion = find_fusion(l, id, true);
+    fusion = find_fusion(l, id, true, false);
     const Layout layout = winograd::reads(chosen.source) ? chosen.source : Layout{.channels_last = true};
     lower_by_winograd(l, id, g, fusion, layout);
     return;
   }
   if (fusion.residual != kNone && !fusion.in_place && !is_direct(chosen.pd.impl_info_str())) {
     // oneDNN 2.6 adds wrongly there where channels are innermost.
-    fusion = find_fusion(l, id, false);
+    fusion = find_fusion(l, id, false, true);
     chosen = choose(l, id, g, fusion, have);
   }
   const Operand x = l.operand(l.input(id, 0), chosen.source);

@@ -3,6 +3,7 @@
 
 #include "engine/lowering.h"
 #include "ops/arithmetic.h"
+#include "ops/fused_activation.h"
 #include "ops/operators.h"
 #include "ops/weights.h"
 
@@ -75,14 +76,10 @@ void lower(Lowering& l, NodeId id) {
   const bool bias = l.input(id, 2) != kNone;
   dnnl::primitive_attr attr = onednn::caller_scratchpad();
   const NodeId user = l.sole_user(id);
-  const bool relu = user != kNone && l.node(user).op == &kRelu;
-  if (relu) {
+  const bool fuses = user != kNone && fused::is_fusible(l.node(user), l.convolutions());
+  if (fuses) {
     dnnl::post_ops post;
-#if HEATPROOF_DNNL_3
-    post.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
-#else
-    post.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
-#endif
+    fused::append(post, l.node(user));
     attr.set_post_ops(post);
   }
   // Weights that a run reads once are not worth packing, nor the memory.
@@ -92,15 +89,16 @@ void lower(Lowering& l, NodeId id) {
                             bias ? descriptor({w[0]}, {}) : dnnl::memory::desc(), descriptor(y, {}), attr);
   const Operand source = l.plain(l.input(id, 0));
   const Packed packed = pack_weights(l, weights, w, pd.weights_desc());
-  const Operand target = l.result(relu ? user : id, Layout{});
+  const Operand target = l.result(fuses ? user : id, Layout{});
   std::vector<Lowering::Argument> arguments{{DNNL_ARG_SRC, source.buffer, pd.src_desc()},
                                             {DNNL_ARG_WEIGHTS, packed.buffer, packed.desc},
                                             {DNNL_ARG_DST, target.buffer, pd.dst_desc(), true}};
   if (bias) arguments.push_back({DNNL_ARG_BIAS, l.plain(l.input(id, 2)).buffer, pd.bias_desc()});
-  l.emit(fmt::format("Linear {} {}{}", l.node(id).name, pd.impl_info_str(), relu ? " +relu" : ""),
+  l.emit(fmt::format("Linear {} {}{}", l.node(id).name, pd.impl_info_str(),
+                     fuses ? fmt::format(" +{}", l.node(user).op->name) : ""),
          dnnl::inner_product_forward(pd), std::move(arguments), pd.scratchpad_desc(),
          static_cast<double>(x.elements()) * static_cast<double>(w[0]));
-  if (relu) l.mark_fused(id);
+  if (fuses) l.mark_fused(id);
 }
 
 }  // namespace

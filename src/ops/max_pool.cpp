@@ -124,13 +124,13 @@ HEATPROOF_SIMD void give(const float* x, const float* gradient, float* result, c
   for (; c + kChunk <= lanes; c += kChunk) {
     Lanes best = Lanes{} + kLowest;
     Lanes values;
-    for (std::int64_t t = 0; t < n; ++t) {
+    for (std::int64_t t = 0; t < n; ++t) {  // scalar
       load(values, x + window[t].pixel * lanes + c);
       best = values > best ? values : best;
     }
     Lanes share;  // what is still to be given away
     load(share, gradient + c);
-    for (std::int64_t t = 0; t < n; ++t) {
+    for (std::int64_t t = 0; t < n; ++t) {  // scalar
       load(values, x + window[t].pixel * lanes + c);
       const auto here = values == best;
       if (window[t].wanted) {
@@ -144,7 +144,7 @@ HEATPROOF_SIMD void give(const float* x, const float* gradient, float* result, c
   }
   for (; c < lanes; ++c) {
     std::int64_t where = 0;
-    for (std::int64_t t = 1; t < n; ++t) {
+    for (std::int64_t t = 1; t < n; ++t) {  // scalar
       if (x[window[t].pixel * lanes + c] > x[window[where].pixel * lanes + c]) where = t;
     }
     if (window[where].wanted) result[window[where].pixel * lanes + c] += gradient[c];

@@ -1,7 +1,9 @@
 // Reductions over attribute axes (keepdims 0 or 1). Sums accumulate in double: ledgers add up whole tensors.
 #include <algorithm>
+#include <array>
 #include <limits>
 
+#include "base/simd.h"
 #include "base/threads.h"
 #include "engine/lowering.h"
 #include "ops/arithmetic.h"
@@ -94,11 +96,66 @@ double reduce_run(const float* x, std::int64_t n, std::int64_t stride, Reduction
   return value;
 }
 
+std::int64_t product(const std::vector<std::int64_t>& lengths) {
+  std::int64_t n = 1;
+  for (std::int64_t length : lengths) n *= length;
+  return n;
+}
+
+/// Where the k-th of the kept elements begins.
+std::int64_t offset_of(const Walk& w, std::int64_t k) {
+  std::int64_t offset = 0;
+  for (std::size_t i = w.kept.size(); i-- > 0;) {
+    offset += k % w.kept[i] * w.kept_strides[i];
+    k /= w.kept[i];
+  }
+  return offset;
+}
+
+constexpr std::int64_t kLanes = 32;  // neighbours that are added up at once
+
+HEATPROOF_SIMD void add_lanes(const float* x, std::int64_t n, std::int64_t stride, std::int64_t lanes,
+                              double* sums) {
+  if (lanes == kLanes) {
+    for (std::int64_t i = 0; i < n; ++i)
+      for (std::int64_t k = 0; k < kLanes; ++k) sums[k] += x[i * stride + k];
+  } else {
+    for (std::int64_t i = 0; i < n; ++i)
+      for (std::int64_t k = 0; k < lanes; ++k) sums[k] += x[i * stride + k];
+  }
+}
+
+/// Whether neighbours in memory belong to different results, as channels do where they are innermost.
+bool keeps_neighbours(const Walk& w) {
+  return !w.inner.empty() && !w.kept.empty() && w.kept_strides.back() == 1 && w.kept.back() >= 8;
+}
+
+void sum_neighbours(const Walk& w, double scale, const float* x, float* y) {
+  const std::int64_t length = w.kept.back();
+  const std::int64_t chunks = (length + kLanes - 1) / kLanes;
+  const std::int64_t grain = std::max<std::int64_t>(1, 8192 / (kLanes * product(w.inner)));
+  parallel_for(product(w.kept) / length * chunks, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t first = task / chunks * length + task % chunks * kLanes;
+      const std::int64_t lanes = std::min(kLanes, length - task % chunks * kLanes);
+      std::array<double, kLanes> sums{};
+      auto run = [&](const float* at, std::int64_t n, std::int64_t stride) {
+        add_lanes(at, n, stride, lanes, sums.data());
+      };
+      visit(w.inner, w.inner_strides, 0, x + offset_of(w, first), run);
+      for (std::int64_t k = 0; k < lanes; ++k)
+        y[first + k] = static_cast<float>(sums[static_cast<std::size_t>(k)] * scale);
+    }
+  });
+}
+
 void reduce(const Walk& w, Reduction r, const float* x, float* y) {
-  std::int64_t outputs = 1;
-  for (std::int64_t n : w.kept) outputs *= n;
-  std::int64_t inner = 1;
-  for (std::int64_t n : w.inner) inner *= n;
+  const std::int64_t outputs = product(w.kept);
+  const std::int64_t inner = product(w.inner);
+  if ((r == Reduction::sum || r == Reduction::mean) && keeps_neighbours(w)) {
+    sum_neighbours(w, r == Reduction::mean ? 1.0 / static_cast<double>(inner) : 1.0, x, y);
+    return;
+  }
   const double start = r == Reduction::max    ? -std::numeric_limits<double>::infinity()
                        : r == Reduction::min  ? std::numeric_limits<double>::infinity()
                        : r == Reduction::prod ? 1.0
@@ -106,17 +163,11 @@ void reduce(const Walk& w, Reduction r, const float* x, float* y) {
   const std::int64_t grain = std::max<std::int64_t>(1, 8192 / std::max<std::int64_t>(inner, 1));
   parallel_for(outputs, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t k = begin; k < end; ++k) {
-      std::int64_t offset = 0;
-      std::int64_t rest = k;
-      for (std::size_t i = w.kept.size(); i-- > 0;) {
-        offset += rest % w.kept[i] * w.kept_strides[i];
-        rest /= w.kept[i];
-      }
       double value = start;
       auto run = [&](const float* at, std::int64_t n, std::int64_t stride) {
         value = reduce_run(at, n, stride, r, value);
       };
-      visit(w.inner, w.inner_strides, 0, x + offset, run);
+      visit(w.inner, w.inner_strides, 0, x + offset_of(w, k), run);
       y[k] = static_cast<float>(r == Reduction::mean ? value / static_cast<double>(inner) : value);
     }
   });

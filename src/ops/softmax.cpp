@@ -1,11 +1,15 @@
 // Softmax and LogSoftmax along attribute axis.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <vector>
 
+#include "base/simd.h"
 #include "base/threads.h"
 #include "engine/lowering.h"
 #include "ops/arithmetic.h"
 #include "ops/elementwise.h"
+#include "ops/transcendental.h"
 
 namespace heatproof {
 
@@ -18,17 +22,39 @@ Type infer(const NodeView& v) {
   return v.input(0);
 }
 
-void softmax(const float* x, float* y, std::int64_t n, std::int64_t stride, bool log) {
-  float most = x[0];
-  for (std::int64_t i = 1; i < n; ++i) most = std::max(most, x[i * stride]);
-  double sum = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const float e = std::exp(x[i * stride] - most);
-    sum += e;
-    y[i * stride] = log ? x[i * stride] - most : e;
-  }
+constexpr std::int64_t kLanes = 32;  // more than compilers unroll as a whole
+
+HEATPROOF_SIMD float largest(const float* x, std::int64_t n) {
+  float most[kLanes];
+  for (std::int64_t k = 0; k < kLanes; ++k) most[k] = x[0];
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (std::int64_t k = 0; k < kLanes; ++k) {
+      const float v = x[i + k];
+      most[k] = v > most[k] ? v : most[k];
+    }
+  for (; i < n; ++i) most[0] = std::max(most[0], x[i]);  // scalar
+  return *std::max_element(most, most + kLanes);
+}
+
+/// x[i] = e^(x[i] − most); their sum.
+HEATPROOF_SIMD double exponentials(float* x, std::int64_t n, float most) {
+  for (std::int64_t i = 0; i < n; ++i) x[i] = transcendental::exp(x[i] - most);
+  double sums[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (std::int64_t k = 0; k < kLanes; ++k) sums[k] += x[i + k];
+  for (; i < n; ++i) sums[0] += x[i];  // scalar
+  return std::accumulate(sums, sums + kLanes, 0.0);
+}
+
+/// `row` is scratch memory for n numbers.
+void softmax(const float* x, float* y, std::int64_t n, std::int64_t stride, bool log, float* row) {
+  for (std::int64_t i = 0; i < n; ++i) row[i] = x[i * stride];
+  const float most = largest(row, n);
+  const double sum = exponentials(row, n, most);
   const auto scale = static_cast<float>(log ? std::log(sum) : 1.0 / sum);
-  for (std::int64_t i = 0; i < n; ++i) y[i * stride] = log ? y[i * stride] - scale : y[i * stride] * scale;
+  for (std::int64_t i = 0; i < n; ++i) y[i * stride] = log ? x[i * stride] - most - scale : row[i] * scale;
 }
 
 template <bool Log>
@@ -48,9 +74,10 @@ void lower(Lowering& l, NodeId id) {
             return [=] {
               parallel_for(outer * inner, std::max<std::int64_t>(1, 4096 / n),
                            [&](std::int64_t begin, std::int64_t end) {
+                             std::vector<float> row(static_cast<std::size_t>(n));
                              for (std::int64_t i = begin; i < end; ++i) {
                                const std::int64_t offset = i / inner * n * inner + i % inner;
-                               softmax(source + offset, target + offset, n, inner, Log);
+                               softmax(source + offset, target + offset, n, inner, Log, row.data());
                              }
                            });
             };

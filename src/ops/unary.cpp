@@ -3,6 +3,7 @@
 
 #include "ops/arithmetic.h"
 #include "ops/elementwise.h"
+#include "ops/transcendental.h"
 
 namespace heatproof {
 
@@ -28,13 +29,25 @@ HEATPROOF_SIMD void stabilize_tile(const float* const* x, float* y, std::int64_t
   for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] + (x[0][i] >= 0 ? epsilon : -epsilon);
 }
 
+HEATPROOF_SIMD void exponential(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = transcendental::exp(x[0][i]);
+}
+HEATPROOF_SIMD void error_function(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = transcendental::erf(x[0][i]);
+}
+HEATPROOF_SIMD void square_root(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = std::sqrt(x[0][i]);
+}
+HEATPROOF_SIMD void reciprocal(const float* const* x, float* y, std::int64_t n, const float*) {
+  for (std::int64_t i = 0; i < n; ++i) y[i] = 1.0F / x[0][i];
+}
+
 template <float (*F)(float)>
 void map(const float* const* x, float* y, std::int64_t n, const float*) {
   for (std::int64_t i = 0; i < n; ++i) y[i] = F(x[0][i]);
 }
 
 float sign_of(float x) { return x > 0 ? 1.0F : x < 0 ? -1.0F : x; }
-float reciprocal(float x) { return 1.0F / x; }
 
 Value simplify_sign_known(Builder& g, const NodeView& v, bool keeps_positive) {
   const Sign sign = v.inputs[0]->sign;
@@ -121,7 +134,7 @@ const Operator kExp = {.name = "Exp",
                        .derivative = [](Value n, Value g) { return std::vector{g * n}; },
                        .fold = fold_elementwise,
                        .sign = always_non_negative,
-                       .traits = {.elementwise = {.tile = map<std::exp>}}};
+                       .traits = {.elementwise = {.tile = exponential}}};
 const Operator kLog = {.name = "Log",
                        .infer = infer_same,
                        .derivative = [](Value n, Value g) { return std::vector{g / n.input(0)}; },
@@ -132,13 +145,13 @@ const Operator kSqrt = {.name = "Sqrt",
                         .derivative = [](Value n, Value g) { return std::vector{g * 0.5 / n}; },
                         .fold = fold_elementwise,
                         .sign = always_non_negative,
-                        .traits = {.elementwise = {.tile = map<std::sqrt>}}};
+                        .traits = {.elementwise = {.tile = square_root}}};
 const Operator kReciprocal = {.name = "Reciprocal",
                               .infer = infer_same,
                               .derivative = [](Value n, Value g) { return std::vector{-(g * n * n)}; },
                               .fold = fold_elementwise,
                               .sign = keep_sign,
-                              .traits = {.elementwise = {.tile = map<reciprocal>}}};
+                              .traits = {.elementwise = {.tile = reciprocal}}};
 const Operator kErf = {.name = "Erf",
                        .infer = infer_same,
                        .derivative =
@@ -148,7 +161,7 @@ const Operator kErf = {.name = "Erf",
                            },
                        .fold = fold_elementwise,
                        .sign = keep_sign,
-                       .traits = {.elementwise = {.tile = map<std::erf>}}};
+                       .traits = {.elementwise = {.tile = error_function}}};
 const Operator kFloor = {.name = "Floor",
                          .infer = infer_same,
                          .derivative = no_gradient,

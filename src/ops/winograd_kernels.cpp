@@ -278,7 +278,7 @@ HEATPROOF_SIMD void transform_weights(const Weights& weights, std::int64_t colum
       double taps[9][kChannels];
       for (std::int64_t lane = 0; lane < kChannels; ++lane) {
         const float* tap = weights.first + (k + lane) * weights.output_step + c * weights.channel_step;
-        for (std::int64_t t = 0; t < 9; ++t)
+        for (std::int64_t t = 0; t < 9; ++t)  // scalar
           taps[t][lane] = tap[t / 3 * weights.row_step + t % 3 * weights.column_step];
       }
       double half[kWindow][3][kChannels];

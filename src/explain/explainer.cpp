@@ -64,7 +64,7 @@ Workspace& Explainer::workspace(std::int64_t batch) {
   }
   const Graph g = graph(batch);
   const convolution::Work work = convolution::transformable(g, Convolutions::bounded_fastest);
-  const auto bytes = static_cast<std::size_t>(4 * sizeof(float) * work.weights);  // 6·6 numbers per 3·3
+  const std::size_t bytes = convolution::transformed_bytes(work);
   const bool fits = bytes <= network_.options().memory / kMostShare;
   transformed_bytes_ = fits ? bytes : 0;
   const double pays_after = fits ? convolution::runs_for_transforms(work) * static_cast<double>(batch)

@@ -79,10 +79,9 @@ Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions o
 
 std::int64_t Network::batch() const {
   if (batch_ > 0) return batch_;
-  // The program of one input stays for few inputs; many read transformed weights, 6·6 numbers per 3·3.
+  // The program of one input stays for few inputs; many read transformed weights.
   const Program& one = workspace(1, ScoreKind::logit, Convolutions::direct).program();
-  const auto transformed =
-      static_cast<std::size_t>(4 * sizeof(float) * convolution::transformable(graph(1)).weights);
+  const std::size_t transformed = convolution::transformed_bytes(convolution::transformable(graph(1)));
   return batch_ = rows_that_fit(options_.memory, one.constant_bytes() + one.arena_bytes() + transformed,
                                 one.arena_bytes(), 16);
 }

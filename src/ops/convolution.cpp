@@ -111,6 +111,10 @@ Work transformable(const Graph& graph, Convolutions convolutions) {
   return sum;
 }
 
+std::size_t transformed_bytes(const Work& work) {
+  return static_cast<std::size_t>(work.weights) * winograd::bytes_per_weight();
+}
+
 double runs_for_transforms(const Work& work) {
   // Transforming a weight takes as long as its products at so many positions are sped up by.
   constexpr double kPositions = 1200;

@@ -42,6 +42,8 @@ struct Work {
 };
 /// Of the transformed convolutions of a graph.
 Work transformable(const Graph& graph, Convolutions convolutions = Convolutions::fastest);
+/// What their weights take once they are transformed.
+std::size_t transformed_bytes(const Work& work);
 /// After how many runs that pays: packing transformed weights takes long.
 double runs_for_transforms(const Work& work);
 inline double runs_for_transforms(const Graph& graph, Convolutions convolutions = Convolutions::fastest) {

@@ -40,8 +40,13 @@ struct Plan {
 
   std::int64_t input_step() const { return block * x.channels; }
   std::int64_t output_step() const { return block * y.channels; }
-  /// Floats of a block between the transforms.
-  std::int64_t scratch() const { return kProducts * (input_step() + output_step()); }
+  std::int64_t weights() const { return kernels->weight_size(x.channels, y.channels); }
+  std::int64_t operand() const { return kernels->operand_size(block, x.channels); }
+  /// Floats of a block between the transforms: all inputs, all results, and operands of one product, or of
+  /// all that threads share.
+  std::int64_t scratch() const {
+    return kProducts * (input_step() + output_step()) + (shared ? kProducts : 1) * operand();
+  }
 };
 
 Plan plan_of(const Convolution& c) {
@@ -59,10 +64,10 @@ Plan plan_of(const Convolution& c) {
   p.shared = p.tiles < (large ? 28 : 16) * p.workers;
   if (p.shared) p.workers = 1;
   const std::int64_t own = (p.tiles + p.workers - 1) / p.workers;
-  const std::int64_t most = p.shared ? own : large ? 84 : 28;
+  const std::int64_t rows = p.kernels->rows;
+  const std::int64_t most = p.shared ? own : ((large ? 84 : 28) + rows - 1) / rows * rows;
   const std::int64_t turns = (own + most - 1) / most;
   // Registers are full but in the last turn.
-  const std::int64_t rows = p.kernels->rows;
   p.block = std::min(own, ((own + turns - 1) / turns + rows - 1) / rows * rows);
   return p;
 }
@@ -79,13 +84,17 @@ void run_blocks(const Plan& p, const Memory& memory) {
   parallel_for(p.workers, 1, [&](std::int64_t begin, std::int64_t end) {
     float* v = memory.scratch + begin * p.scratch();
     float* m = v + kProducts * p.input_step();
+    float* operand = m + kProducts * p.output_step();
     const std::int64_t last = p.tiles * end / p.workers;
     for (std::int64_t tile = p.tiles * begin / p.workers; tile < last; tile += p.block) {
       const std::int64_t count = std::min(p.block, last - tile);
       p.kernels->transform_inputs(memory.x, p.x, p.grid, tile, tile + count, v, p.input_step());
-      for (std::int64_t i = 0; i < kProducts; ++i)
-        p.kernels->multiply(v + i * p.input_step(), memory.u + i * p.x.channels * p.y.channels,
+      for (std::int64_t i = 0; i < kProducts; ++i) {
+        const float* rows = v + i * p.input_step();
+        if (p.operand() != 0) p.kernels->prepare(rows, count, p.x.channels, operand);
+        p.kernels->multiply(p.operand() != 0 ? operand : rows, memory.u + i * p.weights(),
                             m + i * p.output_step(), count, p.x.channels, p.y.channels, 0, p.y.channels);
+      }
       p.kernels->transform_outputs(m, p.output_step(), memory.finish, p.y, p.grid, tile, tile + count,
                                    memory.y);
     }
@@ -98,18 +107,26 @@ void run_shared(const Plan& p, const Memory& memory) {
   constexpr std::int64_t kGrain = 2;      // tiles
   float* v = memory.scratch;
   float* m = v + kProducts * p.input_step();
+  float* operands = m + kProducts * p.output_step();
   const std::int64_t channels = p.x.channels;
   const std::int64_t outputs = p.y.channels;
   parallel_for(p.tiles, kGrain, [&](std::int64_t begin, std::int64_t end) {
     p.kernels->transform_inputs(memory.x, p.x, p.grid, begin, end, v + begin * channels, p.input_step());
   });
+  if (p.operand() != 0) {
+    parallel_for(kProducts, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        p.kernels->prepare(v + i * p.input_step(), p.tiles, channels, operands + i * p.operand());
+    });
+  }
   const std::int64_t parts = (outputs + kOutputs - 1) / kOutputs;
   parallel_for(kProducts * parts, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t i = job / parts;
       const std::int64_t from = job % parts * kOutputs;
-      p.kernels->multiply(v + i * p.input_step(), memory.u + i * channels * outputs, m + i * p.output_step(),
-                          p.tiles, channels, outputs, from, std::min(from + kOutputs, outputs));
+      const float* rows = p.operand() != 0 ? operands + i * p.operand() : v + i * p.input_step();
+      p.kernels->multiply(rows, memory.u + i * p.weights(), m + i * p.output_step(), p.tiles, channels,
+                          outputs, from, std::min(from + kOutputs, outputs));
     }
   });
   parallel_for(p.tiles, kGrain, [&](std::int64_t begin, std::int64_t end) {
@@ -133,10 +150,11 @@ BufferId pack(Lowering& l, NodeId weights, bool adjoint) {
   const Shape& s = l.shape(weights);
   const std::int64_t outputs = s[adjoint ? 1 : 0];
   const std::int64_t channels = s[adjoint ? 0 : 1];
+  const std::int64_t size = kernels()->weight_size(channels, outputs);
   const auto f32 = dnnl::memory::data_type::f32;
   const dnnl::memory::desc packed =
-      adjoint ? dnnl::memory::desc({1, kProducts, channels, outputs}, f32, dnnl::memory::format_tag::abcd)
-              : dnnl::memory::desc({kProducts, channels, outputs}, f32, dnnl::memory::format_tag::abc);
+      adjoint ? dnnl::memory::desc({1, kProducts, size}, f32, dnnl::memory::format_tag::abc)
+              : dnnl::memory::desc({kProducts, size}, f32, dnnl::memory::format_tag::ab);
   const auto step = [=](const Packed& from, BufferId to) {
     const auto steps = onednn::strides(from.desc);
     return Step{
@@ -150,7 +168,7 @@ BufferId pack(Lowering& l, NodeId weights, bool adjoint) {
           float* u = bind.f32(to);
           return [=] {
             parallel_for(outputs / kChannels, 1, [&](std::int64_t begin, std::int64_t end) {
-              transform_weights(w, kernels()->columns, begin * kChannels, end * kChannels, u);
+              kernels()->pack(w, begin * kChannels, end * kChannels, u);
             });
           };
         }};
@@ -174,6 +192,12 @@ bool pays(const Shape& y) {
 
 bool reads(Layout layout) {
   return layout.channels_last || (layout.block > 1 && layout.block % kernels()->lanes == 0);
+}
+
+std::size_t bytes_per_weight() {
+  constexpr std::int64_t kMany = 64;  // channels
+  const std::int64_t size = kernels() == nullptr ? 0 : kProducts * kernels()->weight_size(kMany, kMany);
+  return static_cast<std::size_t>(size) * sizeof(float) / (9 * kMany * kMany);
 }
 
 void emit(Lowering& l, const Convolution& c) {

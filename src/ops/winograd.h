@@ -1,6 +1,7 @@
 // Convolutions of 3×3 windows by Winograd's transforms, for Convolutions::fastest.
 #pragma once
 
+#include <cstddef>
 #include <limits>
 #include <string>
 
@@ -16,6 +17,9 @@ bool serves(const ConvGeometry& g, const Shape& weights);
 bool pays(const Shape& y);
 /// Whether x and y may lie so: channels innermost, whole vectors of them.
 bool reads(Layout layout);
+
+/// Bytes that a weight takes when it is transformed.
+std::size_t bytes_per_weight();
 
 /// y = max(least, min(most, x * weights + bias + residual)).
 struct Convolution {

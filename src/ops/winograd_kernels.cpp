@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/simd.h"
+#include "ops/winograd_amx.h"
 
 namespace heatproof::winograd {
 
@@ -222,6 +223,9 @@ struct Set {
 using Wide = Set<16, 2, 14>;  // 32 registers of 16 lanes
 using Half = Set<8, 2, 6>;    // 16 registers of 8 lanes
 
+std::int64_t weight_size(std::int64_t channels, std::int64_t outputs) { return channels * outputs; }
+std::int64_t no_operand(std::int64_t, std::int64_t) { return 0; }
+
 // A function for each instruction set, as targets cannot depend on a template's parameter.
 #define HEATPROOF_WINOGRAD(NAME, SET, TARGET)                                                           \
   TARGET void NAME##_inputs(const float* x, const Maps& maps, const Grid& grid, std::int64_t first,     \
@@ -237,8 +241,11 @@ using Half = Set<8, 2, 6>;    // 16 registers of 8 lanes
                              const Grid& grid, std::int64_t first, std::int64_t last, float* y) {       \
     transform_outputs<SET::kLanes>(m, step, finish, maps, grid, first, last, y);                        \
   }                                                                                                     \
-  constexpr Kernels NAME = {SET::kLanes,   SET::kRows,      SET::kColumns * SET::kLanes,                \
-                            NAME##_inputs, NAME##_multiply, NAME##_outputs};
+  void NAME##_pack(const Weights& weights, std::int64_t from, std::int64_t to, float* u) {              \
+    transform_weights(weights, SET::kColumns* SET::kLanes, from, to, u);                                \
+  }                                                                                                     \
+  constexpr Kernels NAME = {SET::kLanes, SET::kRows,    weight_size,     NAME##_pack,   no_operand,     \
+                            nullptr,     NAME##_inputs, NAME##_multiply, NAME##_outputs};
 
 #if defined(__x86_64__)
 #if defined(__AVX512F__)  // could not be inlined into functions for less
@@ -248,6 +255,15 @@ HEATPROOF_WINOGRAD(kHalf, Half, )
 HEATPROOF_WINOGRAD(kWide, Wide, [[gnu::target("arch=x86-64-v4")]])
 HEATPROOF_WINOGRAD(kHalf, Half, [[gnu::target("arch=x86-64-v3")]])
 #endif
+constexpr Kernels kTiles = {kWide.lanes,
+                            amx::kRows,
+                            amx::weight_size,
+                            amx::pack,
+                            amx::operand_size,
+                            amx::prepare,
+                            kWide.transform_inputs,
+                            amx::multiply,
+                            kWide.transform_outputs};
 #endif
 
 }  // namespace
@@ -257,6 +273,7 @@ const Kernels* kernels([[maybe_unused]] dnnl::cpu_isa isa) {
   const auto includes = [isa](dnnl::cpu_isa least) {
     return (static_cast<unsigned>(isa) & static_cast<unsigned>(least)) == static_cast<unsigned>(least);
   };
+  if (includes(dnnl::cpu_isa::avx512_core_amx) && amx::available()) return &kTiles;
   if (includes(dnnl::cpu_isa::avx512_core)) return &kWide;
   if (includes(dnnl::cpu_isa::avx2)) return &kHalf;
 #endif

@@ -35,16 +35,32 @@ struct Finish {
   float least, most;
 };
 
+/// Weights [K, C, 3, 3] in memory: distances of neighbours, in floats.
+struct Weights {
+  const float* first;
+  std::int64_t outputs, channels;
+  std::int64_t output_step, channel_step, row_step, column_step;
+};
+
 struct Kernels {
-  std::int64_t lanes;    // channels that are read at once
-  std::int64_t rows;     // tiles whose products are in registers at once
-  std::int64_t columns;  // output channels of a panel of weights
+  std::int64_t lanes;  // channels that are read at once
+  std::int64_t rows;   // tiles whose products are in registers at once
+
+  /// Floats that the weights of one of the 36 products take.
+  std::int64_t (*weight_size)(std::int64_t channels, std::int64_t outputs);
+  /// Transforms the weights of output channels [from, to).
+  void (*pack)(const Weights& weights, std::int64_t from, std::int64_t to, float* u);
+
+  /// Floats that v [tile][channel] takes as an operand of `multiply`; 0 where it is read as it is.
+  std::int64_t (*operand_size)(std::int64_t tiles, std::int64_t channels);
+  void (*prepare)(const float* v, std::int64_t tiles, std::int64_t channels, float* operand);
 
   /// [36][tile][channel] of tiles [first, last) of x; `step` from one of the 36 to the next.
   void (*transform_inputs)(const float* x, const Maps& maps, const Grid& grid, std::int64_t first,
                            std::int64_t last, float* v, std::int64_t step);
-  /// m[tile][k] = Σ_c v[tile][c] · u[k / columns][c][k % columns] for k in [from, to); `outputs` in all.
-  void (*multiply)(const float* v, const float* u, float* m, std::int64_t tiles, std::int64_t channels,
+  /// m[tile][k] = Σ_c v[tile][c] · u[c][k] for k in [from, to), which begin and end with panels of 32, or
+  /// with the last channel; `outputs` in all.
+  void (*multiply)(const float* operand, const float* u, float* m, std::int64_t tiles, std::int64_t channels,
                    std::int64_t outputs, std::int64_t from, std::int64_t to);
   /// The reverse of transform_inputs, into y.
   void (*transform_outputs)(const float* m, std::int64_t step, const Finish& finish, const Maps& maps,
@@ -54,13 +70,7 @@ struct Kernels {
 /// For an instruction set; nullptr where there are none: below AVX2.
 const Kernels* kernels(dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa());
 
-/// Weights [K, C, 3, 3] in memory: distances of neighbours, in floats.
-struct Weights {
-  const float* first;
-  std::int64_t outputs, channels;
-  std::int64_t output_step, channel_step, row_step, column_step;
-};
-/// Those of output channels [from, to) as [36][k / columns][c][k % columns].
+/// Weights of output channels [from, to) as [36][k / columns][c][k % columns].
 void transform_weights(const Weights& weights, std::int64_t columns, std::int64_t from, std::int64_t to,
                        float* u);
 

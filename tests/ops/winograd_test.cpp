@@ -227,7 +227,8 @@ TEST(Winograd, EveryKernelReadsEveryLayout) {
   std::vector<float> w(kFeatures * kFeatures * 9);
   for (std::size_t k = 0; k < kFeatures; ++k) w[(k * kFeatures + k) * 9 + 4] = 2;
   const Tensor values = random_tensor({1, kFeatures, kSize, kSize}, 5);
-  for (const dnnl::cpu_isa isa : {dnnl::cpu_isa::avx2, dnnl::cpu_isa::avx512_core}) {
+  for (const dnnl::cpu_isa isa :
+       {dnnl::cpu_isa::avx2, dnnl::cpu_isa::avx512_core, dnnl::cpu_isa::avx512_core_amx}) {
     if (!supports(isa)) continue;
     const winograd::Kernels& k = *winograd::kernels(isa);
     for (const std::int64_t block : {8, 16, 32}) {
@@ -249,19 +250,68 @@ TEST(Winograd, EveryKernelReadsEveryLayout) {
         for (std::int64_t p = 0; p < kPixels; ++p)
           x[place(c, p)] = values.data<float>()[static_cast<std::size_t>(c * kPixels + p)];
       constexpr std::int64_t kAllTiles = 4 * kFeatures;
-      std::vector<float> u(36 * kFeatures * kFeatures);
+      const std::int64_t size = k.weight_size(kFeatures, kFeatures);
+      std::vector<float> u(static_cast<std::size_t>(36 * size));
+      std::vector<float> operand(static_cast<std::size_t>(k.operand_size(4, kFeatures)));
       std::vector<float> v(36 * kAllTiles);
       std::vector<float> m(36 * kAllTiles);
       std::vector<float> y(x.size());
-      winograd::transform_weights({w.data(), kFeatures, kFeatures, 9 * kFeatures, 9, 3, 1}, k.columns, 0,
-                                  kFeatures, u.data());
+      k.pack({w.data(), kFeatures, kFeatures, 9 * kFeatures, 9, 3, 1}, 0, kFeatures, u.data());
       k.transform_inputs(x.data(), maps, grid, 0, 4, v.data(), kAllTiles);
-      for (std::int64_t i = 0; i < 36; ++i)
-        k.multiply(v.data() + i * kAllTiles, u.data() + i * kFeatures * kFeatures, m.data() + i * kAllTiles,
-                   4, kFeatures, kFeatures, 0, kFeatures);
+      for (std::int64_t i = 0; i < 36; ++i) {
+        const float* rows = v.data() + i * kAllTiles;
+        if (!operand.empty()) k.prepare(rows, 4, kFeatures, operand.data());
+        k.multiply(operand.empty() ? rows : operand.data(), u.data() + i * size, m.data() + i * kAllTiles, 4,
+                   kFeatures, kFeatures, 0, kFeatures);
+      }
       const winograd::Finish finish{.bias = nullptr, .residual = nullptr, .least = -kInfinity, .most = 1};
       k.transform_outputs(m.data(), kAllTiles, finish, maps, grid, 0, 4, y.data());
       for (std::size_t n = 0; n < x.size(); ++n) EXPECT_NEAR(y[n], std::min(2 * x[n], 1.0F), 1e-5);
+    }
+  }
+}
+
+/// Sums of products are as precise as those of single precision, also where matrices are cut from tiles, and
+/// where numbers differ by orders of magnitude.
+TEST(Winograd, EveryKernelMultipliesInSinglePrecision) {
+  for (const dnnl::cpu_isa isa :
+       {dnnl::cpu_isa::avx2, dnnl::cpu_isa::avx512_core, dnnl::cpu_isa::avx512_core_amx}) {
+    if (!supports(isa)) continue;
+    const winograd::Kernels& k = *winograd::kernels(isa);
+    for (const auto& [tiles, channels, outputs] :
+         {std::tuple<std::int64_t, std::int64_t, std::int64_t>{1, 16, 16},
+          {15, 32, 48},
+          {17, 48, 32},
+          {32, 64, 64},
+          {50, 80, 16},
+          {65, 16, 112}}) {
+      SCOPED_TRACE(fmt::format("{} · {} · {}", tiles, channels, outputs));
+      // The last of the 36 products is with the last tap alone.
+      const Tensor w = random_tensor({outputs, channels, 3, 3}, 1);
+      std::vector<float> u(static_cast<std::size_t>(36 * k.weight_size(channels, outputs)));
+      k.pack({w.data<float>().data(), outputs, channels, 9 * channels, 9, 3, 1}, 0, outputs, u.data());
+      Tensor v = random_tensor({tiles, channels}, 2);
+      for (std::int64_t t = 0; t < tiles; ++t)
+        for (float& x : v.rows(t, t + 1).data<float>()) x *= std::ldexp(1.0F, static_cast<int>(t % 60) - 30);
+      std::vector<float> operand(static_cast<std::size_t>(k.operand_size(tiles, channels)));
+      if (!operand.empty()) k.prepare(v.data<float>().data(), tiles, channels, operand.data());
+      std::vector<float> m(static_cast<std::size_t>(tiles * outputs));
+      k.multiply(operand.empty() ? v.data<float>().data() : operand.data(),
+                 u.data() + 35 * k.weight_size(channels, outputs), m.data(), tiles, channels, outputs, 0,
+                 outputs);
+      for (std::int64_t t = 0; t < tiles; ++t)
+        for (std::int64_t n = 0; n < outputs; ++n) {
+          double sum = 0;
+          double sizes = 0;
+          for (std::int64_t c = 0; c < channels; ++c) {
+            const double term =
+                static_cast<double>(v.data<float>()[static_cast<std::size_t>(t * channels + c)]) *
+                w.data<float>()[static_cast<std::size_t>((n * channels + c) * 9 + 8)];
+            sum += term;
+            sizes += std::fabs(term);
+          }
+          ASSERT_NEAR(m[static_cast<std::size_t>(t * outputs + n)], sum, 2.4e-7 * sizes);
+        }
     }
   }
 }

@@ -71,8 +71,7 @@ Timed measure_recipes(const Session& session, const GlobalFlags& global, const s
   options.batch = batch;
   Explainer explainer(session.network(), recipes, options);
   if (std::ranges::all_of(recipes, [](const Recipe& r) { return r.method->build != nullptr; }))
-    return measure(explainer.graph(batch), {x, Tensor::zeros(DType::i64, {batch})}, f,
-                   Convolutions::bounded_fastest);
+    return measure(explainer.graph(batch), {x, Tensor::zeros(DType::i64, {batch})}, f);
   const std::vector<std::int64_t> targets(static_cast<std::size_t>(batch), 0);
   Timed t;
   t.median_ms = median_ms(f.repeats, [&] { explainer.explain(x, targets); });

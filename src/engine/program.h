@@ -52,8 +52,6 @@ enum class Convolutions {
   /// Product by product: a window of zeros gives zero, and a huge value stays in its place. Rules that divide
   /// by what a layer computes, and derivatives of ReLUs at zero, need that.
   direct,
-  /// Direct but for those of which an explanation says that rounding does no harm (`convolution::kBounded`).
-  bounded_fastest,
   /// 3×3 windows by Winograd's transforms (Lavin and Gray 2016): up to twice as fast, with errors of the same
   /// size, but spread over neighbours; smooth activations while results are in registers. For scores.
   fastest,

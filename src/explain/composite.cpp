@@ -144,17 +144,16 @@ class Propagation {
 
   /// What is known of a node's relevance once all of it has arrived.
   struct Knowledge {
-    bool vanishes = true;       // zero wherever the node's own value is
-    Value active;               // ReLU(node), if all of it came through that ReLU and is zero wherever it is
-    bool proportional = false;  // to that ReLU
+    bool vanishes = true;  // zero wherever the node's own value is
+    Value active;          // ReLU(node), if all of it came through that ReLU and is zero wherever it is
     bool first = true;
   };
 
-  /// Whether `relevance` is a product with `value`, or a sum or difference of such.
+  /// Whether `relevance` is a product with `value`, or a sum of such.
   static bool is_multiple(const Value& relevance, const Value& value) {
     if (relevance.sign() == Sign::zero) return true;
     if (relevance.is(kMul)) return relevance.input(0) == value || relevance.input(1) == value;
-    return (relevance.is(kAdd) || relevance.is(kSub)) && is_multiple(relevance.input(0), value) &&
+    return relevance.is(kAdd) && is_multiple(relevance.input(0), value) &&
            is_multiple(relevance.input(1), value);
   }
 
@@ -166,7 +165,6 @@ class Propagation {
     k.vanishes = k.vanishes && (selected || is_multiple(c.relevance, c.to));
     const bool by_relu = node.is(kRelu) && (vanishes || is_multiple(c.relevance, step(node)));
     k.active = by_relu && k.first ? node : Value{};
-    k.proportional = k.active && vanishes;
     k.first = false;
   }
 
@@ -229,12 +227,9 @@ class Propagation {
   void use_what_is_seen(Linear& layer, const Parameters& rule) const {
     const auto known = knowledge_.find(layer.output.id());
     const bool stabilized = !rule.has("epsilon") || static_cast<float>(rule.number("epsilon")) > 0;
-    if (known == knowledge_.end() || !stabilized) return;
-    layer.proportional = known->second.vanishes;
-    if (!known->second.active) return;
+    if (known == knowledge_.end() || !known->second.active || !stabilized) return;
     layer.output = known->second.active;
     layer.active = true;
-    layer.proportional = known->second.proportional;
   }
 
   static std::vector<Contribution> gradient(Value node, Value R) {

@@ -4,12 +4,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 
 #include "graph/operator.h"
 #include "heatproof/error.h"
 #include "ops/arithmetic.h"
-#include "ops/convolution.h"
 #include "ops/operators.h"
 
 namespace heatproof {
@@ -54,24 +52,8 @@ Graph Explainer::graph(std::int64_t batch) {
 }
 
 Workspace& Explainer::workspace(std::int64_t batch) {
-  constexpr double kAgain = 4;           // times as many, to compile once more
-  constexpr std::size_t kMostShare = 4;  // of the memory is taken by transformed weights at most
-  const auto inputs = static_cast<double>(explained_);
-  if (const auto it = workspaces_.find(batch); it != workspaces_.end()) {
-    const Compiled& c = it->second;
-    if (c.convolutions != Convolutions::direct || inputs < kAgain * c.pays_after) return it->second.workspace;
-    workspaces_.erase(it);
-  }
-  const Graph g = graph(batch);
-  const convolution::Work work = convolution::transformable(g, Convolutions::bounded_fastest);
-  const std::size_t bytes = convolution::transformed_bytes(work);
-  const bool fits = bytes <= network_.options().memory / kMostShare;
-  transformed_bytes_ = fits ? bytes : 0;
-  const double pays_after = fits ? convolution::runs_for_transforms(work) * static_cast<double>(batch)
-                                 : std::numeric_limits<double>::infinity();
-  const auto how = inputs >= pays_after ? Convolutions::bounded_fastest : Convolutions::direct;
-  return workspaces_.emplace(batch, Compiled{Workspace(compile(g, how)), how, pays_after})
-      .first->second.workspace;
+  if (const auto it = workspaces_.find(batch); it != workspaces_.end()) return it->second;
+  return workspaces_.emplace(batch, Workspace(compile(graph(batch)))).first->second;
 }
 
 std::int64_t Explainer::batch() {
@@ -79,8 +61,8 @@ std::int64_t Explainer::batch() {
   if (options_.batch > 0) return batch_ = options_.batch;
   // The program of one input stays for rests. What rules make of weights is computed for every program anew.
   const Program& one = workspace(1).program();
-  return batch_ = rows_that_fit(network_.options().memory,
-                                bytes() + one.constant_bytes() + transformed_bytes_, one.arena_bytes(), 8);
+  return batch_ =
+             rows_that_fit(network_.options().memory, bytes() + one.constant_bytes(), one.arena_bytes(), 8);
 }
 
 std::size_t Explainer::bytes() {
@@ -159,7 +141,6 @@ Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_
   std::vector<std::uint64_t> numbers(ids.begin(), ids.end());
   for (std::int64_t i = static_cast<std::int64_t>(numbers.size()); i < n; ++i)
     numbers.push_back(static_cast<std::uint64_t>(i));
-  explained_ += n;
   Explanation out;
   out.relevance.resize(recipes_.size());
   out.ledger.resize(recipes_.size());

@@ -62,12 +62,6 @@ class Explainer {
     std::string node, op, rule;
     bool has_bias, has_stabilizer;
   };
-  /// A compiled graph, and the number of inputs after which other convolutions pay.
-  struct Compiled {
-    Workspace workspace;
-    Convolutions convolutions;
-    double pays_after;
-  };
   Workspace& workspace(std::int64_t batch);
   /// One batch; its results become rows [first, first + ids.size()) of `total`.
   void run(const Tensor& inputs, std::span<const std::int64_t> targets, std::span<const std::uint64_t> ids,
@@ -81,9 +75,7 @@ class Explainer {
   std::vector<Estimate> estimates_;  // per recipe, made when first used; empty for graphs
   ExplainOptions options_;
   std::int64_t batch_ = 0;
-  std::map<std::int64_t, Compiled> workspaces_;
-  std::int64_t explained_ = 0;         // inputs, those that were asked for now included
-  std::size_t transformed_bytes_ = 0;  // what transformed weights of a graph take
+  std::map<std::int64_t, Workspace> workspaces_;
   std::vector<std::vector<LedgerName>> ledger_names_;
 };
 

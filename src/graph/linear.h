@@ -22,15 +22,10 @@ struct Linear {
   Value b;              // the bias; invalid where there is none
   Value output;         // z, the node itself; or what stands for it where relevance is not zero (ReLU(z))
   bool active = false;  // relevance is zero wherever the output is not positive
-  bool proportional = false;  // relevance is a product with the output: relevance per output is bounded
   /// apply(a, w, b): the operator with other inputs, weights and bias (which may be invalid).
   std::function<Value(const Operands& a, Value w, Value b)> apply;
   /// transpose(w, s): for each operand, Σ_k w_jk s_k in the operand's shape.
   std::function<Operands(Value w, Value s)> transpose;
-  /// The same of values that may be rounded as their neighbours are (convolution::kBounded); empty where that
-  /// makes no difference.
-  std::function<Value(const Operands& a, Value w, Value b)> bounded_apply = {};
-  std::function<Operands(Value w, Value s)> bounded_transpose = {};
 };
 
 }  // namespace heatproof

@@ -31,7 +31,6 @@ Value operator/(Value a, double b) { return a / scalar(a, b); }
 Value positive(Value x) { return x.builder().add(kPositive, {x}); }
 Value negative(Value x) { return x.builder().add(kNegative, {x}); }
 Value abs(Value x) { return x.builder().add(kAbs, {x}); }
-Value maximum(Value a, Value b) { return a.builder().add(kMax, {a, b}); }
 Value step(Value x) { return x.builder().add(kStep, {x}); }
 
 Value stabilize(Value x, double epsilon) { return x.builder().add(kStabilize, {x}, {{"epsilon", epsilon}}); }

@@ -26,7 +26,6 @@ Value operator/(Value a, double b);
 Value positive(Value x);
 Value negative(Value x);
 Value abs(Value x);
-Value maximum(Value a, Value b);
 /// 1 where x > 0, else 0.
 Value step(Value x);
 /// x + epsilon·sign(x), with sign(0) = +1 (zennit's stabilizer).

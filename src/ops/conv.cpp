@@ -39,32 +39,23 @@ Type infer_conv(const NodeView& v) {
 
 std::vector<Value> conv_derivative(Value node, Value gradient) {
   require_constant_weights(node);
-  Attributes attributes = node.attributes();
-  attributes.set(kBounded, std::int64_t{1});
-  return {conv_adjoint(gradient, node.input(1), attributes, node.input(0).shape()), {}, {}};
+  return {conv_adjoint(gradient, node.input(1), node.attributes(), node.input(0).shape()), {}, {}};
 }
 
 std::optional<Linear> conv_linear(Value node) {
   if (!node.input(1).constant()) return std::nullopt;
   const Attributes attributes = node.attributes();
-  Attributes bounded = attributes;
-  bounded.set(kBounded, std::int64_t{1});
   const Shape x = node.input(0).shape();
-  const auto apply = [](const Attributes& how) {
-    return [how](const Operands& a, Value w, Value b) { return w.builder().add(kConv, {a[0], w, b}, how); };
-  };
-  const auto adjoint = [x](const Attributes& how) {
-    return [how, x](Value w, Value s) { return Operands{conv_adjoint(s, w, how, x)}; };
-  };
   return Linear{
       .a = {node.input(0)},
       .w = node.input(1),
       .b = node.input(2),
       .output = node,
-      .apply = apply(attributes),
-      .transpose = adjoint(attributes),
-      .bounded_apply = apply(bounded),
-      .bounded_transpose = adjoint(bounded),
+      .apply =
+          [=](const Operands& a, Value w, Value b) {
+            return w.builder().add(kConv, {a[0], w, b}, attributes);
+          },
+      .transpose = [=](Value w, Value s) { return Operands{conv_adjoint(s, w, attributes, x)}; },
   };
 }
 
@@ -248,7 +239,8 @@ void lower_conv(Lowering& l, NodeId id) {
   const Layout have = l.operand(l.input(id, 0)).layout;
   Fusion fusion = find_fusion(l, id, !leaves_the_input(g), true);
   ChosenConvolution chosen = choose(l, id, g, fusion, have);
-  if (is_transformed(l.graph(), id, l.convolutions())) {
+  if (l.convolutions() == Convolutions::fastest && winograd::serves(g, l.shape(weights)) &&
+      winograd::pays(l.shape(id))) {
     fusion = find_fusion(l, id, true, false);
     const Layout layout = winograd::reads(chosen.source) ? chosen.source : Layout{.channels_last = true};
     lower_by_winograd(l, id, g, fusion, layout);
@@ -322,6 +314,31 @@ Value convolve_parts(Value node, const std::vector<bool>&) {
 }
 
 }  // namespace
+
+convolution::Work convolution::transformable(const Graph& graph) {
+  Work sum;
+  for (const Node& node : graph.nodes()) {
+    if (node.op != &kConv) continue;
+    const Shape& weights = graph.node(node.inputs[1]).type.shape;
+    if (!winograd::serves(conv_geometry(node.attributes, weights), weights) ||
+        !winograd::pays(node.type.shape))
+      continue;
+    sum.weights += static_cast<double>(weights.elements());
+    sum.products += multiply_adds(node.type.shape, weights);
+  }
+  return sum;
+}
+
+std::size_t convolution::transformed_bytes(const Work& work) {
+  return static_cast<std::size_t>(work.weights) * winograd::bytes_per_weight();
+}
+
+double convolution::runs_for_transforms(const Work& work) {
+  // Transforming a weight takes as long as its products at so many positions are sped up by.
+  constexpr double kPositions = 1200;
+  return work.weights == 0 ? std::numeric_limits<double>::infinity()
+                           : kPositions * work.weights / work.products;
+}
 
 const Operator kConv = {
     .name = "Conv",

@@ -8,7 +8,6 @@
 #include "ops/convolution.h"
 #include "ops/operators.h"
 #include "ops/weights.h"
-#include "ops/winograd.h"
 
 namespace heatproof {
 
@@ -38,7 +37,6 @@ std::vector<Value> conv_transpose_derivative(Value node, Value gradient) {
   require_constant_weights(node);
   Attributes attributes = node.attributes();
   attributes.erase("output_padding");
-  attributes.erase(kBounded);
   return {gradient.builder().add(kConv, {gradient, node.input(1)}, attributes), {}, {}};
 }
 
@@ -96,18 +94,6 @@ void emit_bias(Lowering& l, BufferId x, const Operand& y, const Operand& bias) {
           .replaced_by = y.buffer});
 }
 
-void lower_by_winograd(Lowering& l, NodeId id, const ConvGeometry& g, Layout layout) {
-  if (!winograd::reads(layout)) layout = Layout{.channels_last = true};
-  const NodeId s = l.input(id, 0);
-  winograd::Convolution c{.name = fmt::format("ConvTranspose {} winograd", l.node(id).name),
-                          .geometry = turned(g),
-                          .weights = l.input(id, 1),
-                          .adjoint = true,
-                          .x = l.operand(s, layout)};
-  c.y = l.result(id, layout);
-  winograd::emit(l, c);
-}
-
 void lower_conv_transpose(Lowering& l, NodeId id) {
   const NodeId weights = l.input(id, 1);
   const ConvGeometry g = conv_geometry(l.node(id).attributes, l.shape(weights));
@@ -128,7 +114,6 @@ void lower_conv_transpose(Lowering& l, NodeId id) {
   const Operand given = l.operand(l.input(id, 0));
   if (l.input(id, 2) == kNone && is_narrow_transpose(g, s, y, given.layout))
     return lower_narrow_transpose(l, id, g, given);
-  if (is_transformed(l.graph(), id, l.convolutions())) return lower_by_winograd(l, id, g, given.layout);
   auto pd = make(any_descriptor(s), any_descriptor(y));
   auto source = layout_of(pd.diff_dst_desc(), s);
   auto target = layout_of(pd.diff_src_desc(), y);

@@ -2,12 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <limits>
-
 #include "ops/arithmetic.h"
 #include "ops/operators.h"
-#include "ops/winograd.h"
 
 namespace heatproof::convolution {
 
@@ -69,57 +65,6 @@ double multiply_adds(const Shape& y, const Shape& weights) {
 bool is_direct(const std::string& implementation) {
   return !implementation.starts_with("ref") && !implementation.starts_with("gemm") &&
          implementation.find(":gemm") == std::string::npos;
-}
-
-ConvGeometry turned(ConvGeometry g) {
-  for (std::size_t i = 0; i < g.kernel.size(); ++i) {
-    const std::int64_t reach = g.dilations[i] * (g.kernel[i] - 1);
-    g.pads_begin[i] = reach - g.pads_begin[i];
-    g.pads_end[i] = reach - g.pads_end[i];
-  }
-  return g;
-}
-
-bool is_transformed(const Graph& graph, NodeId id, Convolutions convolutions) {
-  const Node& node = graph.node(id);
-  if ((node.op != &kConv && node.op != &kConvTranspose) || convolutions == Convolutions::direct) return false;
-  const Shape& weights = graph.node(node.inputs[1]).type.shape;
-  ConvGeometry g = conv_geometry(node.attributes, weights);
-  if (!winograd::serves(g, weights) || !winograd::pays(node.type.shape)) return false;
-  const bool bounded = node.attributes.integer(kBounded, 0) == 1;
-  if (node.op == &kConv) return bounded || convolutions == Convolutions::fastest;
-  const auto none = [](std::int64_t n) { return n == 0; };
-  const auto some = [](std::int64_t n) { return n >= 0; };
-  const bool biased = node.inputs.size() > 2 && node.inputs[2] != kNone;
-  const bool dense = std::ranges::all_of(g.output_padding, none);
-  g = turned(g);
-  return bounded && !biased && dense && std::ranges::all_of(g.pads_begin, some) &&
-         std::ranges::all_of(g.pads_end, some);
-}
-
-Work transformable(const Graph& graph, Convolutions convolutions) {
-  Work sum;
-  for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-    const auto id = static_cast<NodeId>(i);
-    if (!is_transformed(graph, id, convolutions)) continue;
-    const Node& node = graph.node(id);
-    const Shape& weights = graph.node(node.inputs[1]).type.shape;
-    sum.weights += static_cast<double>(weights.elements());
-    sum.products +=
-        multiply_adds(node.op == &kConv ? node.type.shape : graph.node(node.inputs[0]).type.shape, weights);
-  }
-  return sum;
-}
-
-std::size_t transformed_bytes(const Work& work) {
-  return static_cast<std::size_t>(work.weights) * winograd::bytes_per_weight();
-}
-
-double runs_for_transforms(const Work& work) {
-  // Transforming a weight takes as long as its products at so many positions are sped up by.
-  constexpr double kPositions = 1200;
-  return work.weights == 0 ? std::numeric_limits<double>::infinity()
-                           : kPositions * work.weights / work.products;
 }
 
 }  // namespace heatproof::convolution

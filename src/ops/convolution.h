@@ -25,30 +25,17 @@ Shape grouped(const Shape& weights, std::int64_t group);
 /// y: the result of the convolution (for its adjoint: the operand).
 double multiply_adds(const Shape& y, const Shape& weights);
 
-/// Attribute of a convolution or an adjoint, 1 where rounding may spread over neighbours
-/// (Convolutions::bounded_fastest): what it gives is a gradient, or relevance per activation where relevance
-/// is a multiple of the activation, or a denominator that is at least the activation. Nobody compares it with
-/// zero, and where it is too small to be seen beside its neighbours, so is what it is multiplied by.
-inline constexpr const char* kBounded = "bounded";
-
-/// Whether Winograd's transforms serve a node.
-bool is_transformed(const Graph& graph, NodeId id, Convolutions convolutions);
-/// The convolution that computes an adjoint of windows without strides.
-ConvGeometry turned(ConvGeometry g);
-
 /// Elements of weights, and multiply-adds of a run.
 struct Work {
   double weights = 0, products = 0;
 };
-/// Of the transformed convolutions of a graph.
-Work transformable(const Graph& graph, Convolutions convolutions = Convolutions::fastest);
+/// Of the convolutions of a graph that `Convolutions::fastest` computes otherwise.
+Work transformable(const Graph& graph);
 /// What their weights take once they are transformed.
 std::size_t transformed_bytes(const Work& work);
 /// After how many runs that pays: packing transformed weights takes long.
 double runs_for_transforms(const Work& work);
-inline double runs_for_transforms(const Graph& graph, Convolutions convolutions = Convolutions::fastest) {
-  return runs_for_transforms(transformable(graph, convolutions));
-}
+inline double runs_for_transforms(const Graph& graph) { return runs_for_transforms(transformable(graph)); }
 
 /// Whether an implementation is one of oneDNN's fast ones: not the reference, and not im2col with a gemm.
 bool is_direct(const std::string& implementation);

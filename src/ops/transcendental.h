@@ -1,5 +1,6 @@
 // exp and its kin as polynomials without branches, so that loops over them vectorize. Errors stay within
-// 5 units in the last place; infinities, NaN and denormal numbers are as the standard library has them.
+// 5 units in the last place, where results are normal numbers; infinities and NaN are as the standard library
+// has them.
 #pragma once
 
 #include <bit>

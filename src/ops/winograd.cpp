@@ -1,7 +1,6 @@
 #include "ops/winograd.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "base/threads.h"
 #include "ops/convolution.h"
@@ -135,26 +134,13 @@ void run_shared(const Plan& p, const Memory& memory) {
   });
 }
 
-/// Of the adjoint: channels and outputs change places, and windows are read from their ends.
-Weights turned(Weights w) {
-  w.first += 2 * (w.row_step + w.column_step);
-  std::swap(w.output_step, w.channel_step);
-  w.row_step = -w.row_step;
-  w.column_step = -w.column_step;
-  return w;
-}
-
-/// The weights of all 36 products, which programs share. The adjoint's have an axis more, by which the two
-/// are told apart.
-BufferId pack(Lowering& l, NodeId weights, bool adjoint) {
+/// The weights of all 36 products, which programs share.
+BufferId pack(Lowering& l, NodeId weights) {
   const Shape& s = l.shape(weights);
-  const std::int64_t outputs = s[adjoint ? 1 : 0];
-  const std::int64_t channels = s[adjoint ? 0 : 1];
-  const std::int64_t size = kernels()->weight_size(channels, outputs);
-  const auto f32 = dnnl::memory::data_type::f32;
-  const dnnl::memory::desc packed =
-      adjoint ? dnnl::memory::desc({1, kProducts, size}, f32, dnnl::memory::format_tag::abc)
-              : dnnl::memory::desc({kProducts, size}, f32, dnnl::memory::format_tag::ab);
+  const std::int64_t outputs = s[0];
+  const std::int64_t channels = s[1];
+  const dnnl::memory::desc packed({kProducts, kernels()->weight_size(channels, outputs)},
+                                  dnnl::memory::data_type::f32, dnnl::memory::format_tag::ab);
   const auto step = [=](const Packed& from, BufferId to) {
     const auto steps = onednn::strides(from.desc);
     return Step{
@@ -162,9 +148,8 @@ BufferId pack(Lowering& l, NodeId weights, bool adjoint) {
         .reads = {from.buffer},
         .writes = {to},
         .bind = [=, offset = onednn::offset(from.desc)](const Binding& bind) -> Action {
-          Weights w{
+          const Weights w{
               bind.f32(from.buffer) + offset, outputs, channels, steps[0], steps[1], steps[2], steps[3]};
-          if (adjoint) w = turned(w);
           float* u = bind.f32(to);
           return [=] {
             parallel_for(outputs / kChannels, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -202,7 +187,7 @@ std::size_t bytes_per_weight() {
 
 void emit(Lowering& l, const Convolution& c) {
   const Plan plan = plan_of(c);
-  const BufferId u = pack(l, c.weights, c.adjoint);
+  const BufferId u = pack(l, c.weights);
   const BufferId scratch = l.scratch(static_cast<std::size_t>(plan.workers * plan.scratch()) * sizeof(float));
   Step step{.name = c.name, .reads = {c.x.buffer, u}, .writes = {c.y.buffer, scratch}};
   if (c.bias >= 0) step.reads.push_back(c.bias);
@@ -211,7 +196,7 @@ void emit(Lowering& l, const Convolution& c) {
     step.replaceable = {c.residual};
     step.replaced_by = c.y.buffer;
   }
-  step.work = convolution::multiply_adds(c.adjoint ? c.x.shape : c.y.shape, l.shape(c.weights));
+  step.work = convolution::multiply_adds(c.y.shape, l.shape(c.weights));
   step.bind = [=, x = c.x.buffer, y = c.y.buffer, bias = c.bias, residual = c.residual, least = c.least,
                most = c.most](const Binding& bind) -> Action {
     const Memory memory{.x = bind.f32(x),

@@ -26,7 +26,6 @@ struct Convolution {
   std::string name;
   ConvGeometry geometry;
   NodeId weights;
-  bool adjoint = false;               // of the convolution with these weights: axes and windows are turned
   Operand x, y;                       // in one layout that `reads` accepts
   BufferId bias = -1, residual = -1;  // −1: none; the residual lies as y does
   bool replaces_residual = false;     // nobody reads the residual later

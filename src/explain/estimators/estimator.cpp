@@ -4,7 +4,6 @@
 
 #include "graph/operator.h"
 #include "ops/arithmetic.h"
-#include "ops/convolution.h"
 
 namespace heatproof {
 
@@ -37,12 +36,7 @@ Program program_that_fits(std::int64_t all, std::int64_t most, std::size_t memor
     return (all + parts - 1) / parts;
   };
   for (count = part(most);; count = part(std::max<std::int64_t>(1, count / 2))) {
-    const Graph g = graph(count);
-    // For one input alone; more make it pay the more.
-    const bool pays =
-        static_cast<double>(all) >=
-        convolution::runs_for_transforms(g, Convolutions::bounded_fastest) * static_cast<double>(count);
-    Program program = compile(g, pays ? Convolutions::bounded_fastest : Convolutions::direct);
+    Program program = compile(graph(count));
     if (count == 1 || program.arena_bytes() + program.constant_bytes() <= memory) return program;
   }
 }

@@ -9,17 +9,16 @@ Operands alpha_beta(const Linear& layer, Value R, double alpha, double beta, con
   const Contributions exciting{layer, positive(layer.w), negative(layer.w)};
   const Contributions inhibiting{layer, negative(layer.w), positive(layer.w)};
 
-  const bool bounded = layer.active && is_bounded(layer, o);  // z_plus ≥ z, of which R is a multiple
-  const Value z_plus = excitation(layer, b, bounded);
+  const Value z_plus = excitation(layer, b);
   const Value s_plus = R / stabilize(z_plus, o.epsilon);
   stabilizer_share(z_plus, s_plus * alpha, o);
   if (b) absorb(layer, positive(b) * alpha, s_plus, o);
-  if (beta == 0) return exciting.share(alpha == 1 ? s_plus : s_plus * alpha, bounded);
+  if (beta == 0) return exciting.share(alpha == 1 ? s_plus : s_plus * alpha);
   const Value z_minus = inhibition(layer, b);
   const Value s_minus = R / stabilize(z_minus, o.epsilon);
   stabilizer_share(z_minus, s_minus * -beta, o);
   if (b) absorb(layer, negative(b) * -beta, s_minus, o);
-  return exciting.share(s_plus * alpha, bounded) - inhibiting.share(s_minus * beta, false);
+  return exciting.share(s_plus * alpha) - inhibiting.share(s_minus * beta);
 }
 
 Operands z_plus(const Linear& layer, Value R, const Options& o) { return alpha_beta(layer, R, 1, 0, o); }

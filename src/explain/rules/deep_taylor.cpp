@@ -12,14 +12,12 @@ Operands deep_taylor(const Linear& layer, Value R, double gamma, const Options& 
   const Contributions evidence{layer, w_plus + gamma * w_minus, gamma * w_plus + w_minus};
   const Value offset = b ? positive(b) + gamma * negative(b) : b;
   // excitation + γ inhibition, which is linear in γ: where z is at hand, all γ share one excitation.
-  const bool bounded = layer.active && is_bounded(layer, o);  // z ≥ the output, of which R is a multiple
-  const Value z = preactivation_is_free(layer, o)
-                      ? (1 - gamma) * excitation(layer, b, bounded) + gamma * layer.output
-                      : evidence.sum(offset);
+  const Value z = preactivation_is_free(layer, o) ? (1 - gamma) * excitation(layer, b) + gamma * layer.output
+                                                  : evidence.sum(offset);
   const Value s = R / stabilize(z, o.epsilon);
   stabilizer_share(z, s, o);
   absorb(layer, offset, s, o);
-  return evidence.share(s, bounded);
+  return evidence.share(s);
 }
 
 }  // namespace heatproof::rules

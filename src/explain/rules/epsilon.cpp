@@ -9,7 +9,7 @@ Operands epsilon(const Linear& layer, Value R, const Options& o) {
   const Value s = R / stabilize(z, o.epsilon);
   stabilizer_share(z, s, o);
   absorb(layer, bias(layer, o), s, o);
-  return layer.a * transpose(layer, layer.w, s, is_bounded(layer, o));
+  return layer.a * layer.transpose(layer.w, s);
 }
 
 }  // namespace heatproof::rules

@@ -9,7 +9,7 @@ Operands flat(const Linear& layer, Value R, const Options& o) {
   const Value z = layer.apply(ones_like(layer.a), w, {});
   const Value s = R / stabilize(z, o.epsilon);
   stabilizer_share(z, s, o);
-  return transpose(layer, w, s, true);
+  return layer.transpose(w, s);
 }
 
 }  // namespace heatproof::rules

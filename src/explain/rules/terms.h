@@ -35,16 +35,6 @@ inline bool preactivation_is_free(const Linear& layer, const Options& o) {
   return o.bias == Bias::keep || !layer.b;
 }
 
-/// Whether R / z is bounded by what lies above, where z is the preactivation or, of an active layer, more.
-inline bool is_bounded(const Linear& layer, const Options& o) {
-  return layer.proportional && preactivation_is_free(layer, o);
-}
-
-/// Σ_k w_jk s_k for each operand. `bounded`: s is no quotient by a small number.
-inline Operands transpose(const Linear& layer, Value w, Value s, bool bounded) {
-  return bounded && layer.bounded_transpose ? layer.bounded_transpose(w, s) : layer.transpose(w, s);
-}
-
 inline Value positive_or_none(Value x) { return x ? positive(x) : x; }
 inline Value negative_or_none(Value x) { return x ? negative(x) : x; }
 
@@ -54,16 +44,15 @@ struct Contributions {
   const Linear& layer;
   Value up, down;
 
-  Value sum(Value b, bool bounded = false) const {
-    const auto& apply = bounded && layer.bounded_apply ? layer.bounded_apply : layer.apply;
-    return apply(positive(layer.a), up, b) + apply(negative(layer.a), down, {});
+  Value sum(Value b) const {
+    return layer.apply(positive(layer.a), up, b) + layer.apply(negative(layer.a), down, {});
   }
-  Operands share(Value s, bool bounded) const {
+  Operands share(Value s) const {
     const Operands p = positive(layer.a);
     const Operands n = negative(layer.a);
-    if (all_zero(n)) return p * transpose(layer, up, s, bounded);
-    if (all_zero(p)) return n * transpose(layer, down, s, bounded);
-    return p * transpose(layer, up, s, bounded) + n * transpose(layer, down, s, bounded);
+    if (all_zero(n)) return p * layer.transpose(up, s);
+    if (all_zero(p)) return n * layer.transpose(down, s);
+    return p * layer.transpose(up, s) + n * layer.transpose(down, s);
   }
 
   /// Whether all of `a` are known to be zero.
@@ -76,13 +65,8 @@ struct Contributions {
 };
 
 /// Σ a⁺w⁺ + a⁻w⁻ + b⁺: everything that excites, for which rules with different parameters share one node.
-/// `bounded`: the bias takes part, so that this is at least the output, and relevance is a multiple of that.
-/// Then it may be rounded as its neighbours are: what is too small to be seen beside them was given as little
-/// relevance.
-inline Value excitation(const Linear& layer, Value b, bool bounded) {
-  const Value sum =
-      Contributions{layer, positive(layer.w), negative(layer.w)}.sum(positive_or_none(b), bounded);
-  return bounded && layer.bounded_apply ? maximum(sum, layer.output) : sum;
+inline Value excitation(const Linear& layer, Value b) {
+  return Contributions{layer, positive(layer.w), negative(layer.w)}.sum(positive_or_none(b));
 }
 /// Σ a⁺w⁻ + a⁻w⁺ + b⁻: everything that inhibits.
 inline Value inhibition(const Linear& layer, Value b) {

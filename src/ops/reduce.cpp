@@ -133,7 +133,8 @@ bool keeps_neighbours(const Walk& w) {
 void sum_neighbours(const Walk& w, double scale, const float* x, float* y) {
   const std::int64_t length = w.kept.back();
   const std::int64_t chunks = (length + kLanes - 1) / kLanes;
-  const std::int64_t grain = std::max<std::int64_t>(1, 8192 / (kLanes * std::max<std::int64_t>(1, product(w.inner))));
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, 8192 / (kLanes * std::max<std::int64_t>(1, product(w.inner))));
   parallel_for(product(w.kept) / length * chunks, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t first = task / chunks * length + task % chunks * kLanes;

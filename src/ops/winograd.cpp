@@ -48,8 +48,17 @@ struct Plan {
   }
 };
 
+/// Few channels leave the tiles of AMX half empty.
+const Kernels* kernels_for(std::int64_t channels) {
+  constexpr std::int64_t kManyChannels = 64;
+  const Kernels* best = kernels();
+  return best->operand_size(1, channels) != 0 && channels < kManyChannels
+             ? kernels(dnnl::cpu_isa::avx512_core)
+             : best;
+}
+
 Plan plan_of(const Convolution& c) {
-  Plan p{.kernels = kernels(),
+  Plan p{.kernels = kernels_for(c.x.shape[1]),
          .x = maps_of(c.x),
          .y = maps_of(c.y),
          .grid = {.down = (c.y.shape[2] + kTile - 1) / kTile,
@@ -139,7 +148,8 @@ BufferId pack(Lowering& l, NodeId weights) {
   const Shape& s = l.shape(weights);
   const std::int64_t outputs = s[0];
   const std::int64_t channels = s[1];
-  const dnnl::memory::desc packed({kProducts, kernels()->weight_size(channels, outputs)},
+  const Kernels* k = kernels_for(channels);
+  const dnnl::memory::desc packed({kProducts, k->weight_size(channels, outputs)},
                                   dnnl::memory::data_type::f32, dnnl::memory::format_tag::ab);
   const auto step = [=](const Packed& from, BufferId to) {
     const auto steps = onednn::strides(from.desc);
@@ -153,7 +163,7 @@ BufferId pack(Lowering& l, NodeId weights) {
           float* u = bind.f32(to);
           return [=] {
             parallel_for(outputs / kChannels, 1, [&](std::int64_t begin, std::int64_t end) {
-              kernels()->pack(w, begin * kChannels, end * kChannels, u);
+              k->pack(w, begin * kChannels, end * kChannels, u);
             });
           };
         }};

@@ -48,17 +48,18 @@ struct Plan {
   }
 };
 
-/// Few channels leave the tiles of AMX half empty.
-const Kernels* kernels_for(std::int64_t channels) {
+/// Few channels leave the tiles of AMX half empty, and few tiles of the map take less time than reading its
+/// larger weights.
+const Kernels* kernels_for(std::int64_t channels, std::int64_t tiles) {
   constexpr std::int64_t kManyChannels = 64;
+  constexpr std::int64_t kManyTiles = 64;
   const Kernels* best = kernels();
-  return best->operand_size(1, channels) != 0 && channels < kManyChannels
-             ? kernels(dnnl::cpu_isa::avx512_core)
-             : best;
+  const bool amx = best->operand_size(1, channels) != 0;
+  return amx && (channels < kManyChannels || tiles < kManyTiles) ? kernels(dnnl::cpu_isa::avx512_core) : best;
 }
 
 Plan plan_of(const Convolution& c) {
-  Plan p{.kernels = kernels_for(c.x.shape[1]),
+  Plan p{.kernels = kernels_for(c.x.shape[1], tiles_of(c.y.shape)),
          .x = maps_of(c.x),
          .y = maps_of(c.y),
          .grid = {.down = (c.y.shape[2] + kTile - 1) / kTile,
@@ -144,11 +145,10 @@ void run_shared(const Plan& p, const Memory& memory) {
 }
 
 /// The weights of all 36 products, which programs share.
-BufferId pack(Lowering& l, NodeId weights) {
+BufferId pack(Lowering& l, NodeId weights, const Kernels* k) {
   const Shape& s = l.shape(weights);
   const std::int64_t outputs = s[0];
   const std::int64_t channels = s[1];
-  const Kernels* k = kernels_for(channels);
   const dnnl::memory::desc packed({kProducts, k->weight_size(channels, outputs)},
                                   dnnl::memory::data_type::f32, dnnl::memory::format_tag::ab);
   const auto step = [=](const Packed& from, BufferId to) {
@@ -197,7 +197,7 @@ std::size_t bytes_per_weight() {
 
 void emit(Lowering& l, const Convolution& c) {
   const Plan plan = plan_of(c);
-  const BufferId u = pack(l, c.weights);
+  const BufferId u = pack(l, c.weights, plan.kernels);
   const BufferId scratch = l.scratch(static_cast<std::size_t>(plan.workers * plan.scratch()) * sizeof(float));
   Step step{.name = c.name, .reads = {c.x.buffer, u}, .writes = {c.y.buffer, scratch}};
   if (c.bias >= 0) step.reads.push_back(c.bias);

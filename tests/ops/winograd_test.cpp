@@ -36,11 +36,12 @@ struct Case {
 };
 
 // Whole and cut tiles, few and many of them, panels of weights that are full and half, windows that lie in
-// the padding as a whole, and so many channels that weights are large.
+// the padding as a whole, so many channels that weights are large, and enough of both for AMX.
 const std::vector<Case> kCases = {
     {{2, 16, 12, 16}, 32, {1, 1, 1, 1}}, {{1, 32, 7, 30}, 48, {1, 1, 1, 1}},
     {{3, 48, 13, 9}, 16, {0, 0, 0, 0}},  {{2, 16, 21, 22}, 80, {0, 2, 3, 1}},
     {{9, 16, 10, 10}, 16, {4, 1, 0, 1}}, {{2, 368, 12, 9}, 144, {1, 1, 1, 1}},
+    {{3, 80, 30, 21}, 48, {1, 1, 1, 1}}, {{1, 448, 32, 29}, 64, {1, 1, 1, 1}},
 };
 
 /// Σ over a window, in double precision.

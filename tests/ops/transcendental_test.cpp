@@ -35,8 +35,9 @@ const std::vector<Case>& cases() {
 double units(float y, double right) {
   const auto rounded = static_cast<float>(right);
   if (std::isinf(rounded)) return y == rounded ? 0 : 1e9;
-  const double unit = std::max(std::ldexp(1.0, std::ilogb(rounded) - 23), std::ldexp(1.0, -149));
-  return rounded == 0 ? std::fabs(y) / std::ldexp(1.0, -149) : std::fabs(y - right) / unit;
+  const double least = std::ldexp(1.0, -149);
+  if (rounded == 0) return std::fabs(y) / least;
+  return std::fabs(y - right) / std::max(std::ldexp(1.0, std::ilogb(rounded) - 23), least);
 }
 
 }  // namespace

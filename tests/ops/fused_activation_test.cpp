@@ -92,6 +92,28 @@ TEST(FusedActivation, OfMatrices) {
   }
 }
 
+// Explanations compute smooth activations in steps of their own.
+TEST(FusedActivation, SmoothOnesForScoresOnly) {
+  for (const Operator* op : activations()) {
+    Builder g;
+    const Value x = g.input("x", {DType::f32, {1, 32, 9, 9}});
+    const Value w = g.constant(random_tensor({32, 32, 1, 1}, 1));
+    const Value mean = g.add(kReduceMean, {g.add(*op, {g.add(kConv, {x, w})})},
+                             {{"axes", Ints{2, 3}}, {"keepdims", std::int64_t{0}}});
+    g.output("y", g.add(*op, {g.add(kLinear, {mean, g.constant(random_tensor({5, 32}, 2))})}));
+    const Graph graph = g.build();
+    for (const auto how : {Convolutions::direct, Convolutions::fastest}) {
+      Workspace workspace(compile(graph, how));
+      std::vector<StepTime> steps;
+      workspace.run(std::vector{random_tensor({1, 32, 9, 9}, 3)}, steps);
+      const auto own = std::ranges::count_if(steps, [&](const StepTime& step) {
+        return step.name.find("+") == std::string::npos && step.name.find(op->name) != std::string::npos;
+      });
+      EXPECT_EQ(own, how == Convolutions::direct && op != &kRelu ? 2 : 0) << op->name;
+    }
+  }
+}
+
 TEST(FusedActivation, OfManyInfinities) {
   // Far beyond the range of e^x, in both directions.
   const auto layer = [](Builder& g, const std::vector<Value>& in) {

@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "cli/check_axioms.h"
 #include "cli/check_print.h"
+#include "cli/health.h"
 #include "cli/inputs.h"
 #include "cli/selection_report.h"
 #include "explain/equivalents.h"
@@ -139,8 +140,9 @@ struct Findings {
   std::vector<LeftOut> left_out;
   std::vector<LedgerLine> ledger;
   std::vector<double> conservation;  // of every sample
-  Tensor first;                      // input
-  Film film;                         // of frames
+  Explained explained;
+  Tensor first;  // input
+  Film film;     // of frames
 };
 
 /// The rows that were asked for, or the axioms.
@@ -215,9 +217,11 @@ std::string targets_text(const Session& session, const Survey& all) {
 }
 
 report::CheckReport describe(const Session& session, const Recipe& recipe, const InputSource& inputs,
-                             const Survey& all, const Findings& found, const GlobalFlags& global,
+                             const Survey& all, const Findings& found,
+                             const std::vector<std::string>& warnings, const GlobalFlags& global,
                              const CheckFlags& f) {
   report::CheckReport r;
+  r.warnings = warnings;
   r.model = std::filesystem::path(session.model().path()).filename().string();
   r.recipe = recipe.text;
   r.images = all.items.size();
@@ -287,6 +291,7 @@ Findings measure_all(const GlobalFlags& global, const CheckFlags& f, const Sessi
     measure(found, f, subject.evaluation, is_control ? nullptr : &uniform.evaluation);
     const auto sums = evaluate(parse_metric("conservation"), subject.evaluation).values;
     found.conservation.insert(found.conservation.end(), sums.begin(), sums.end());
+    found.explained.add(set, logits, targets, subject.evaluation.relevance);
     if (first == 0) found.first = set.inputs.rows(0, 1).clone();
     if (f.frames)
       found.film.add(session, subject.recipe, set.inputs, subject.evaluation.relevance,
@@ -315,14 +320,21 @@ void check_command(const GlobalFlags& global, const CheckFlags& f) {
     std::ranges::fill(all.targets, all.targets[0]);
   Subject subject(recipe, session, session.explain_options(global.seed));
   const Findings found = measure_all(global, f, session, inputs, masks, all, subject);
+  const Verdict verdict = judge(session, inputs, recipe, found.explained, global.seed);
+  std::vector<std::string> warnings = verdict.warnings();
+  if (!found.explained.zero.empty())
+    warnings.push_back(fmt::format("{}: relevance is zero everywhere for {}; only its sum is scored there",
+                                   recipe.text, some_of(found.explained.zero, found.explained.items)));
+  for (const std::string& line : warnings) warn(global, line);
   if (!f.out.empty()) {
     const auto page = std::filesystem::path(f.out) / "check.html";
-    write_file(page, report::render(describe(session, recipe, inputs, all, found, global, f)));
+    write_file(page, report::render(describe(session, recipe, inputs, all, found, warnings, global, f)));
     if (!global.quiet && !global.json) fmt::print("page {}\n\n", page.string());
   }
   if (global.json)
     print_check_json(recipe, all.targets, found.axioms, found.left_out, found.ledger,
-                     f.frames ? &found.film.changes : nullptr);
+                     f.frames ? &found.film.changes : nullptr,
+                     {{"explodes", verdict.explodes}, {"warnings", warnings}});
   else if (!global.quiet)
     print_check_text(recipe, all.items.size(), found.axioms, found.left_out, rows_of(found.ledger));
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "validate/features.h"
@@ -84,6 +85,14 @@ std::string about_of(const std::string& group) {
          "that its values are those of chance.";
 }
 
+/// The least and the largest of those that are numbers; NaN where none is.
+std::pair<double, double> range_of(std::vector<double> values) {
+  std::erase_if(values, [](double v) { return std::isnan(v); });
+  if (values.empty()) return {NAN, NAN};
+  const auto [least, most] = std::ranges::minmax(values);
+  return {least, most};
+}
+
 std::string filled(std::string text, const std::string& mark, const std::string& value) {
   const std::size_t at = text.find(mark);
   return at == std::string::npos ? text : text.replace(at, mark.size(), value);
@@ -138,10 +147,13 @@ void RowScores::add(const Evaluation& e, const Evaluation* uniform) {
 Axiom RowScores::axiom(const Network& network, std::uint64_t seed) const {
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   const MetricSpec metric = parse_metric(row.metric);
-  const auto [least, most] = std::ranges::minmax(scores);
+  const auto [least, most] = range_of(scores);
   const Bootstrap bootstrap(scores.size(), seed);
-  Axiom axiom{metric, row.text,           scores, bootstrap.interval(scores), least, most,
-              kNaN,   {kNaN, kNaN, kNaN}, {}};
+  const auto interval = [&](const std::vector<double>& values) {
+    const bool finite = std::ranges::all_of(values, [](double v) { return std::isfinite(v); });
+    return finite ? bootstrap.interval(values) : Interval{mean_of(values), kNaN, kNaN};
+  };
+  Axiom axiom{metric, row.text, scores, interval(scores), least, most, kNaN, {kNaN, kNaN, kNaN}, {}};
   if (metric.metric->name == "implementation_invariance")
     axiom.coverage = coverage(find_equivalent(metric.parameters.text("rewrite")), network.graph(1));
   if (control.empty()) return axiom;
@@ -149,7 +161,7 @@ Axiom RowScores::axiom(const Network& network, std::uint64_t seed) const {
   std::vector<double> better;
   for (std::size_t i = 0; i < scores.size(); ++i)
     better.push_back(goodness(metric, scores[i]) - goodness(metric, control[i]));
-  axiom.over_uniform = bootstrap.interval(better);
+  axiom.over_uniform = interval(better);
   return axiom;
 }
 

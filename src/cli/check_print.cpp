@@ -62,7 +62,8 @@ void print_check_text(const Recipe& recipe, std::size_t samples, const std::vect
 
 void print_check_json(const Recipe& recipe, const std::vector<std::int64_t>& targets,
                       const std::vector<Axiom>& axioms, const std::vector<LeftOut>& left_out,
-                      const std::vector<LedgerLine>& ledger, const std::vector<double>* frame_changes) {
+                      const std::vector<LedgerLine>& ledger, const std::vector<double>* frame_changes,
+                      const nlohmann::json& more) {
   nlohmann::json list = nlohmann::json::array();
   for (const Axiom& a : axioms) {
     list.push_back(
@@ -98,6 +99,7 @@ void print_check_json(const Recipe& recipe, const std::vector<std::int64_t>& tar
                         {"left_out", unmeasured},
                         {"ledger", lines}};
   if (frame_changes != nullptr) result["frame_changes"] = *frame_changes;
+  result.update(more);
   print_json(result);
 }
 

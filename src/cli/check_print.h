@@ -13,6 +13,7 @@ void print_check_text(const Recipe& recipe, std::size_t samples, const std::vect
 /// frame_changes: of relevance along a video, where the samples are one; else null.
 void print_check_json(const Recipe& recipe, const std::vector<std::int64_t>& targets,
                       const std::vector<Axiom>& axioms, const std::vector<LeftOut>& left_out,
-                      const std::vector<LedgerLine>& ledger, const std::vector<double>* frame_changes);
+                      const std::vector<LedgerLine>& ledger, const std::vector<double>* frame_changes,
+                      const nlohmann::json& more);
 
 }  // namespace heatproof::cli

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <optional>
 
+#include "cli/health.h"
 #include "cli/inputs.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
@@ -43,7 +44,6 @@ class Attributions {
   /// Those of samples [first, first + e.size()).
   void give(Evaluation& e, std::int64_t first, Pool pool) const {
     const Tensor t = file_.rows(first, first + e.size());
-    check_finite(t, path_, first * (t.elements() / e.size()));
     e.pixelwise = pixelwise_;
     if (!pixelwise_) {
       e.relevance = t;
@@ -73,8 +73,10 @@ Pool pool_word(const std::string& word) { return pool_of(parse_recipe("uniform:p
 std::string why_undefined(const MetricSpec& metric) {
   const Metric& m = *metric.metric;
   if (m.name == "implementation_invariance") return "found nothing to rewrite in this network";
-  if (m.needs_masks) return "needs a mask that is not empty, and relevance that is not zero everywhere";
-  return "has no value where what it compares is constant or zero (relevance, scores, or their changes)";
+  if (m.needs_masks)
+    return "needs a mask that is not empty, and relevance that is finite and not zero everywhere";
+  return "has no value where what it compares is not finite, constant or zero (relevance, scores, or their "
+         "changes)";
 }
 
 std::string mean_text(const Interval& i) {
@@ -82,8 +84,35 @@ std::string mean_text(const Interval& i) {
   return fmt::format("{:>12.6g} [{:.6g}, {:.6g}]", i.mean, i.low, i.high);
 }
 
+/// What is wrong with what was scored, a line each: recipe's, or of attributions in a file.
+std::vector<std::string> warnings_of(const Session& session, const InputSource& inputs, const Recipe* recipe,
+                                     const std::string& file, const MetricSpec& metric, const Explained& all,
+                                     std::uint64_t seed, nlohmann::json& explodes) {
+  std::vector<std::string> lines;
+  if (recipe != nullptr) {
+    const Verdict verdict = judge(session, inputs, *recipe, all, seed);
+    lines = verdict.warnings();
+    explodes = verdict.explodes;
+    if (!verdict.not_finite.empty()) lines[0] += "; there is no score there";
+  } else {
+    std::vector<std::size_t> bad;
+    for (std::size_t i = 0; i < all.sums.size(); ++i)
+      if (!std::isfinite(all.sums[i]) || !std::isfinite(all.scores[i])) bad.push_back(i);
+    if (!bad.empty())
+      lines.push_back(
+          fmt::format("{}: attributions (or the network's score) are not finite for {}; there is no "
+                      "score there",
+                      file, some_of(bad, all.items)));
+  }
+  if (!all.zero.empty() && !metric.metric->scores_zero)
+    lines.push_back(fmt::format("{}: relevance is zero everywhere for {}; {} has no score there",
+                                recipe != nullptr ? recipe->text : file, some_of(all.zero, all.items),
+                                metric.metric->name));
+  return lines;
+}
+
 /// quiet: the mean alone.
-void print_scores(const std::vector<std::string>& names, const MetricSpec& metric, const Scores& scores,
+void print_scores(const std::vector<InputItem>& items, const MetricSpec& metric, const Scores& scores,
                   const Interval& mean, bool quiet) {
   const auto undefined =
       static_cast<std::size_t>(std::ranges::count_if(scores.values, [](double v) { return std::isnan(v); }));
@@ -92,7 +121,7 @@ void print_scores(const std::vector<std::string>& names, const MetricSpec& metri
     return;
   }
   for (std::size_t i = 0; i < scores.values.size(); ++i)
-    fmt::print("{:>12.6g}  {}\n", scores.values[i], names[i]);
+    fmt::print("{:>12.6g}  {}\n", scores.values[i], items[i].name);
   fmt::print("{}  mean of {} ({}; {})\n", mean_text(mean), metric.text, metric.metric->unit,
              to_string(metric.better()));
   if (undefined > 0)
@@ -104,8 +133,14 @@ void print_scores(const std::vector<std::string>& names, const MetricSpec& metri
 
 /// Scores of samples that follow those that are there.
 void append(Scores& all, Scores part) {
+  const std::size_t before = all.values.size();
   all.values.insert(all.values.end(), part.values.begin(), part.values.end());
-  for (auto& [name, curves] : part.curves) std::ranges::move(curves, std::back_inserter(all.curves[name]));
+  for (auto& [name, curves] : part.curves) {
+    auto& to = all.curves[name];
+    to.resize(before);  // samples without a score may have no curves
+    std::ranges::move(curves, std::back_inserter(to));
+  }
+  for (auto& [name, curves] : all.curves) curves.resize(all.values.size());
 }
 
 void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
@@ -135,11 +170,11 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
     return *lent;
   };
   Scores scores;
-  std::vector<std::string> names;
+  Explained explained;
   InputStream stream(inputs);
   const std::int64_t together = measured_together(inputs, metric.compares_samples());
   for (InputSet set = stream.next(together); set.size() > 0; set = stream.next(together)) {
-    const auto first = static_cast<std::int64_t>(names.size());
+    const auto first = static_cast<std::int64_t>(explained.items.size());
     session.at(first, inputs.places());
     masks.read(set);
     Evaluation e{.network = network,
@@ -163,11 +198,15 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
       e.heatmap = pool_channels(e.relevance, pool_of(*recipe));
     }
     append(scores, evaluate(metric, e));
-    for (const InputItem& item : set.items) names.push_back(item.name);
+    explained.add(set, e.logits, e.targets, e.given());
   }
+  nlohmann::json explodes = nullptr;
+  const auto warnings = warnings_of(session, inputs, recipe ? &*recipe : nullptr, f.attributions, metric,
+                                    explained, global.seed, explodes);
+  for (const std::string& line : warnings) warn(global, line);
   const Interval interval = Bootstrap(scores.values.size(), global.seed).interval(scores.values);
   if (!global.json) {
-    print_scores(names, metric, scores, interval, global.quiet);
+    print_scores(explained.items, metric, scores, interval, global.quiet);
     return;
   }
   // The contract's "curves" are those of the first name (MoRF for pixel-flipping); all are under
@@ -177,10 +216,15 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
     curves = scores.curves.at("morf");
   else if (!scores.curves.empty())
     curves = scores.curves.begin()->second;
-  nlohmann::json result{{"metric", metric.text},          {"scores", scores.values},
-                        {"mean", interval.mean},          {"low", interval.low},
-                        {"high", interval.high},          {"curves", curves},
-                        {"curves_by_name", scores.curves}};
+  nlohmann::json result{{"metric", metric.text},
+                        {"scores", scores.values},
+                        {"mean", interval.mean},
+                        {"low", interval.low},
+                        {"high", interval.high},
+                        {"curves", curves},
+                        {"curves_by_name", scores.curves},
+                        {"explodes", explodes},
+                        {"warnings", warnings}};
   if (recipe) result["recipe"] = recipe->text;
   print_json(result);
 }

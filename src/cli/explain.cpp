@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/threads.h"
+#include "cli/health.h"
 #include "cli/inputs.h"
 #include "cli/selection_report.h"
 #include "data/npy.h"
@@ -21,6 +22,7 @@ namespace {
 struct ExplainFlags {
   ModelFlags model;
   std::string input, recipe, target = "auto", raw, out;
+  bool allow_nonfinite = false;
 };
 
 /// NAME.heatmap.png and NAME.overlay.png for every sample; adds the paths.
@@ -47,60 +49,61 @@ void draw(const std::filesystem::path& folder, const InputSet& set, const Tensor
   for (const auto& paths : written) files.insert(files.end(), paths.begin(), paths.end());
 }
 
-/// What is told of every sample.
-struct Told {
-  std::vector<std::string> names, files;
-  std::vector<std::int64_t> targets;
-  std::vector<double> scores, sums;
+/// No picture is left of a command that fails.
+void remove_all(const std::vector<std::string>& files) {
+  std::error_code error;
+  for (const std::string& file : files) std::filesystem::remove(file, error);
+  if (!files.empty()) std::filesystem::remove(std::filesystem::path(files[0]).parent_path(), error);
+}
 
-  void add(const InputSet& set, const Tensor& logits, const std::vector<std::int64_t>& chosen,
-           const Tensor& relevance) {
-    const auto classes = static_cast<std::size_t>(logits.shape()[1]);
-    const auto size = static_cast<std::size_t>(relevance.elements()) / chosen.size();
-    for (std::size_t i = 0; i < chosen.size(); ++i) {
-      names.push_back(set.items[i].name);
-      targets.push_back(chosen[i]);
-      scores.push_back(logits.data<float>()[i * classes + static_cast<std::size_t>(chosen[i])]);
-      double sum = 0;
-      for (float r : relevance.data<float>().subspan(i * size, size)) sum += r;
-      sums.push_back(sum);
-    }
-  }
-};
-
-void explain(const GlobalFlags& global, const ExplainFlags& f) {
-  const Recipe recipe = read_recipe(f.recipe);
-  const Session session(global, f.model);
-  const InputSource inputs = session.open(f.input);
-  const Targets targets(f.target, session, inputs);
-  Explainer explainer(session.network(), {recipe}, session.explain_options(global.seed));
-  std::optional<NpyWriter> raw;
-  if (!f.raw.empty()) raw.emplace(f.raw, inputs.places());
-  Told told;
-  InputStream stream(inputs);
-  const std::int64_t together = explained_together(session, explainer, inputs);
-  for (InputSet set = stream.next(together); set.size() > 0; set = stream.next(together)) {
-    session.at(static_cast<std::int64_t>(told.names.size()), inputs.places());
-    const Tensor logits = session.network().predict(set.inputs);
-    const auto chosen = targets.of(set, logits);
-    const Tensor relevance = explainer.explain(set.inputs, chosen, sample_ids(set.items)).relevance[0];
-    if (raw) raw->append(relevance);
-    if (!f.out.empty()) draw(f.out, set, pool_channels(relevance, pool_of(recipe)), told.files);
-    told.add(set, logits, chosen, relevance);
-  }
-  if (raw) raw->finish();
+void print_explained(const GlobalFlags& global, const Session& session, const Recipe& recipe,
+                     const Explained& told, const Verdict& verdict, const std::vector<std::string>& files) {
   if (global.json) {
     print_json({{"recipe", recipe.text},
                 {"targets", told.targets},
                 {"scores", told.scores},
                 {"relevance_sums", told.sums},
-                {"files", told.files}});
+                {"files", files},
+                {"explodes", verdict.explodes},
+                {"warnings", verdict.warnings()}});
   } else if (!global.quiet) {
-    for (std::size_t i = 0; i < told.names.size(); ++i) {
-      fmt::print("{}  {}  score {:.4g}  relevance {:.4g}\n", told.names[i],
+    for (std::size_t i = 0; i < told.items.size(); ++i) {
+      fmt::print("{}  {}  score {:.4g}  relevance {:.4g}\n", told.items[i].name,
                  session.labels().name(told.targets[i]), told.scores[i], told.sums[i]);
     }
   }
+}
+
+void explain(const GlobalFlags& global, const ExplainFlags& f) {
+  const Recipe recipe = read_recipe(f.recipe);
+  const Session session(global, f.model);
+  InputSource inputs = session.open(f.input);
+  if (f.allow_nonfinite) inputs.allow_nonfinite();
+  const Targets targets(f.target, session, inputs);
+  Explainer explainer(session.network(), {recipe}, session.explain_options(global.seed));
+  std::optional<NpyWriter> raw;
+  if (!f.raw.empty()) raw.emplace(f.raw, inputs.places());
+  Explained told;
+  std::vector<std::string> files;
+  InputStream stream(inputs);
+  const std::int64_t together = explained_together(session, explainer, inputs);
+  for (InputSet set = stream.next(together); set.size() > 0; set = stream.next(together)) {
+    session.at(static_cast<std::int64_t>(told.items.size()), inputs.places());
+    const Tensor logits = session.network().predict(set.inputs);
+    const auto chosen = targets.of(set, logits);
+    const Tensor relevance = explainer.explain(set.inputs, chosen, sample_ids(set.items)).relevance[0];
+    if (raw) raw->append(relevance);
+    if (!f.out.empty()) draw(f.out, set, pool_channels(relevance, pool_of(recipe)), files);
+    told.add(set, logits, chosen, relevance);
+  }
+  const Verdict verdict = judge(session, inputs, recipe, told, global.seed);
+  if (!verdict.not_finite.empty() && !f.allow_nonfinite) {
+    remove_all(files);
+    throw Error(verdict.not_finite + "; nothing was written, unless --allow-nonfinite is given");
+  }
+  for (const std::string& line : verdict.warnings()) warn(global, line);
+  if (raw) raw->finish();
+  print_explained(global, session, recipe, told, verdict, files);
 }
 
 }  // namespace
@@ -116,6 +119,7 @@ void add_explain(CLI::App& app, GlobalFlags& global) {
                       "auto (the predicted class), an index, a label, or a .npy of indices");
   command->add_option("--raw", f->raw, "write signed relevance in the input's shape as .npy");
   command->add_option("--out", f->out, "folder for heatmaps and overlays as PNG");
+  add_nonfinite_flag(*command, f->allow_nonfinite);
   command->callback([f, &global] { explain(global, *f); });
 }
 

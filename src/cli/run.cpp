@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/files.h"
+#include "cli/health.h"
 #include "cli/inputs.h"
 #include "data/npy.h"
 #include "engine/program.h"
@@ -22,7 +23,19 @@ struct RunFlags {
   ModelFlags model;
   std::string input, output, output_dir;
   std::vector<std::string> inputs;
+  bool allow_nonfinite = false;
 };
+
+bool all_finite(const Tensor& t) {
+  return t.dtype() != DType::f32 ||
+         std::ranges::all_of(t.data<float>(), [](float v) { return std::isfinite(v); });
+}
+
+/// Throws where results are not finite, or says so where that is allowed.
+void refuse_or_warn(const GlobalFlags& global, const RunFlags& f, const std::string& line) {
+  if (!f.allow_nonfinite) throw Error(line + "; nothing was written, unless --allow-nonfinite is given");
+  warn(global, line);
+}
 
 /// Any inputs by name, all outputs.
 void run_named(const GlobalFlags& global, const RunFlags& f) {
@@ -31,7 +44,9 @@ void run_named(const GlobalFlags& global, const RunFlags& f) {
   for (const std::string& item : f.inputs) {
     const auto equals = item.find('=');
     if (equals == std::string::npos) throw UsageError(fmt::format("--input {}: write NAME=FILE.npy", item));
-    given[item.substr(0, equals)] = read_npy(item.substr(equals + 1));
+    const std::string file = item.substr(equals + 1);
+    const Tensor& t = given[item.substr(0, equals)] = read_npy(file);
+    if (t.dtype() == DType::f32 && !f.allow_nonfinite) check_finite(t, file);
   }
   Specialization wanted;
   for (const ModelInput& input : model.inputs()) {
@@ -48,6 +63,14 @@ void run_named(const GlobalFlags& global, const RunFlags& f) {
   for (NodeId id : graph.inputs()) tensors.push_back(given.at(graph.node(id).name));
   const std::vector<Tensor> results = Workspace(compile(graph)).run(tensors);
   nlohmann::json files = nlohmann::json::array();
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (all_finite(results[i])) continue;
+    refuse_or_warn(
+        global, f,
+        fmt::format("{}: output '{}' is not finite{}; check how inputs are prepared, and the model",
+                    f.model.model, graph.outputs()[i].name, where_not_finite(graph, tensors)));
+    break;
+  }
   for (std::size_t i = 0; i < results.size(); ++i) {
     std::string name = graph.outputs()[i].name;
     std::ranges::replace(name, '/', '_');
@@ -96,9 +119,12 @@ nlohmann::json top_of(const Session& session, std::span<const float> row, bool p
   std::vector<std::int64_t> order(row.size());
   for (std::size_t k = 0; k < row.size(); ++k) order[k] = static_cast<std::int64_t>(k);
   const auto five = static_cast<std::ptrdiff_t>(std::min<std::size_t>(5, row.size()));
-  std::partial_sort(order.begin(), order.begin() + five, order.end(), [&](auto a, auto b) {
-    return row[static_cast<std::size_t>(a)] > row[static_cast<std::size_t>(b)];
-  });
+  const auto rank = [&](std::int64_t k) {  // NaN comes last
+    const float v = row[static_cast<std::size_t>(k)];
+    return std::isnan(v) ? -INFINITY : v;
+  };
+  std::partial_sort(order.begin(), order.begin() + five, order.end(),
+                    [&](auto a, auto b) { return rank(a) > rank(b); });
   nlohmann::json list = nlohmann::json::array();
   for (std::ptrdiff_t k = 0; k < five; ++k) {
     const std::int64_t c = order[static_cast<std::size_t>(k)];
@@ -109,11 +135,35 @@ nlohmann::json top_of(const Session& session, std::span<const float> row, bool p
   return list;
 }
 
+/// Samples whose results are not finite.
+struct NotFinite {
+  std::size_t count = 0;
+  std::string first;  // name
+  Tensor input;       // of the first
+
+  /// Whether sample i of a set is one of them.
+  bool add(const InputSet& set, std::size_t i, const Tensor& output, const Tensor& probabilities) {
+    const auto row = static_cast<std::int64_t>(i);
+    const bool finite = all_finite(probabilities.rows(row, row + 1)) &&
+                        (!output.defined() || all_finite(output.rows(row, row + 1)));
+    if (finite) return false;
+    if (count++ == 0) first = set.items[i].name, input = set.inputs.rows(row, row + 1).clone();
+    return true;
+  }
+  std::string text(const Session& session, std::size_t samples) const {
+    return fmt::format(
+        "the output is not finite for {} of {} samples (first: {}){}; check how inputs are "
+        "prepared, and the model",
+        count, samples, first, where_not_finite(session.network().graph(1), {input}));
+  }
+};
+
 void run(const GlobalFlags& global, const RunFlags& f) {
   if (!f.inputs.empty()) return run_named(global, f);
   if (f.input.empty()) throw UsageError("run needs INPUT, or --input NAME=FILE.npy for every input");
   const Session session(global, f.model);
-  const InputSource inputs = session.open(f.input);
+  InputSource inputs = session.open(f.input);
+  if (f.allow_nonfinite) inputs.allow_nonfinite();
   const std::int64_t batch = std::min(session.network().batch(), inputs.places());
   const double runs = convolution::runs_for_transforms(session.network().graph(1));
   RawOutput raw(session, static_cast<double>(inputs.places()) >= runs);
@@ -123,10 +173,12 @@ void run(const GlobalFlags& global, const RunFlags& f) {
   nlohmann::json top = nlohmann::json::array();
   std::vector<std::int64_t> targets;
   std::vector<double> scores;
+  NotFinite not_finite;
   InputStream stream(inputs);
   for (InputSet set = stream.next(batch); set.size() > 0; set = stream.next(batch)) {
     session.at(static_cast<std::int64_t>(scores.size()), inputs.places());
-    if (output) output->append(raw.of(set.inputs));
+    const Tensor values = output ? raw.of(set.inputs) : Tensor();
+    if (output) output->append(values);
     const Tensor probabilities = session.network().predict(set.inputs, ScoreKind::probability);
     const auto best = argmax_rows(probabilities);
     const auto classes = static_cast<std::size_t>(probabilities.shape()[1]);
@@ -134,16 +186,24 @@ void run(const GlobalFlags& global, const RunFlags& f) {
       const auto row = probabilities.data<float>().subspan(i * classes, classes);
       targets.push_back(best[i]);
       scores.push_back(row[static_cast<std::size_t>(best[i])]);
-      if (print) fmt::print("{}\n", set.items[i].name);
-      nlohmann::json list = top_of(session, row, print);
+      const bool finite = !not_finite.add(set, i, values, probabilities);
+      const bool shown = print && (finite || f.allow_nonfinite);
+      if (shown) fmt::print("{}\n", set.items[i].name);
+      nlohmann::json list = top_of(session, row, shown);
       if (global.json) top.push_back(std::move(list));
     }
+  }
+  nlohmann::json warnings = nlohmann::json::array();
+  if (not_finite.count > 0) {
+    warnings.push_back(not_finite.text(session, scores.size()));
+    refuse_or_warn(global, f, warnings[0]);
   }
   if (output) output->finish();
   if (!global.json) return;
   Shape shape = raw.shape();
   shape[0] = static_cast<std::int64_t>(scores.size());
-  print_json({{"targets", targets}, {"scores", scores}, {"shape", shape}, {"top", top}});
+  print_json(
+      {{"targets", targets}, {"scores", scores}, {"shape", shape}, {"top", top}, {"warnings", warnings}});
 }
 
 }  // namespace
@@ -156,6 +216,7 @@ void add_run(CLI::App& app, GlobalFlags& global) {
   command->add_option("--input", f->inputs, "NAME=FILE.npy, for any inputs by name");
   command->add_option("--output", f->output, "write the output as .npy");
   command->add_option("--output-dir", f->output_dir, "with --input: folder for one OUTPUT.npy per output");
+  add_nonfinite_flag(*command, f->allow_nonfinite);
   command->callback([f, &global] { run(global, *f); });
 }
 

@@ -8,12 +8,14 @@
 #include <optional>
 
 #include "base/files.h"
+#include "cli/health.h"
 #include "cli/inputs.h"
 #include "cli/selection_report.h"
 #include "heatproof/error.h"
 #include "report/facts.h"
 #include "select/space.h"
 #include "store/results.h"
+#include "validate/features.h"
 
 namespace heatproof::cli {
 
@@ -67,12 +69,80 @@ nlohmann::json reliability_of(const Selection& s) {
   return {{"metrics", metrics}, {"variants", variants}, {"kendall_tau", s.agreement}};
 }
 
+/// Explanations of a recipe on the images of the selection, from their measured conservation.
+Explained explained_of(const Selection& s, std::size_t recipe, const SelectionData& data) {
+  Explained all;
+  for (std::size_t k = 0; k < s.images.size(); ++k) {
+    const std::size_t i = s.images[k];
+    const double share = s.conservation[recipe][k];
+    const double score =
+        row_of(data.logits, static_cast<std::int64_t>(i))[static_cast<std::size_t>(data.targets[i])];
+    if (share == 0) all.zero.push_back(k);
+    all.items.push_back(data.items[i]);
+    all.targets.push_back(data.targets[i]);
+    all.scores.push_back(score);
+    all.sums.push_back(score == 0 ? 0 : share * score);  // of a score of zero the share tells nothing
+  }
+  return all;
+}
+
+/// Why a recipe has no score on an image (by its place in the selection), as far as its relevance tells.
+std::string why_unscored(const Explained& all, const Verdict& verdict, std::size_t place) {
+  if (std::ranges::count(verdict.health.not_finite, place) > 0) return "; " + verdict.not_finite;
+  if (std::ranges::count(all.zero, place) > 0) return "; its relevance is zero there";
+  return {};
+}
+
+/// What is wrong with recipes, in words, best first.
+struct Ailing {
+  std::vector<std::string> left_out;  // without a score on some image
+  std::vector<std::string> others;
+  std::map<std::size_t, nlohmann::json> explodes;  // by recipe
+
+  std::vector<std::string> warnings() const {
+    std::vector<std::string> all;
+    for (const std::string& line : left_out) all.push_back("left out of the ranking: " + line);
+    all.insert(all.end(), others.begin(), others.end());
+    return all;
+  }
+};
+
+/// A selection in which no recipe has a score on every image is refused.
+Ailing ailing(const GlobalFlags& global, const Session& session, const Selection& s,
+              const SelectionData& data) {
+  Ailing found;
+  for (const Ranked& r : s.ranking) {
+    const Explained all = explained_of(s, r.recipe, data);
+    const Verdict verdict = judge(session, data.source, s.recipes[r.recipe], all, global.seed);
+    if (!verdict.exploded.empty()) {
+      found.others.push_back(verdict.exploded);
+      found.explodes[r.recipe] = verdict.explodes;
+    }
+    if (!r.failed) {
+      if (!verdict.not_finite.empty()) found.others.push_back(verdict.not_finite);
+      continue;
+    }
+    std::vector<std::size_t> places;
+    for (std::size_t k = 0; k < s.images.size(); ++k)
+      if (!std::isfinite(s.scores[r.recipe][k])) places.push_back(k);
+    found.left_out.push_back(fmt::format(
+        "{} of {} is no number on {} of {} images (first: {}){}", s.objective.text, s.recipes[r.recipe].text,
+        places.size(), s.images.size(), all.items[places[0]].name, why_unscored(all, verdict, places[0])));
+  }
+  if (s.ranking[0].failed)
+    throw Error(
+        fmt::format("nothing can be selected, since no recipe has a score on every image: {}; leave "
+                    "out images or choose another --metric",
+                    found.left_out[0]));
+  return found;
+}
+
 /// How much worse a recipe is than the best, paired by image.
 nlohmann::json shortfall_of(const Ranked& r, std::size_t images) {
   return {{"n", images}, {"mean", r.shortfall.mean}, {"low", r.shortfall.low}, {"high", r.shortfall.high}};
 }
 
-void print_json_summary(const Selection& s, const SelectFlags& f) {
+void print_json_summary(const Selection& s, const SelectFlags& f, const Ailing& ills) {
   nlohmann::json ranking = nlohmann::json::array();
   for (const Ranked& r : s.ranking) {
     ranking.push_back({{"recipe", s.recipes[r.recipe].text},
@@ -83,7 +153,10 @@ void print_json_summary(const Selection& s, const SelectFlags& f) {
                        {"p", r.p},
                        {"effect", r.effect},
                        {"shortfall", &r == s.ranking.data() ? nullptr : shortfall_of(r, s.images.size())},
-                       {"control", s.recipes[r.recipe].method->control}});
+                       {"control", s.recipes[r.recipe].method->control},
+                       {"failed", r.failed},
+                       {"explodes", ills.explodes.contains(r.recipe) ? ills.explodes.at(r.recipe)
+                                                                     : nlohmann::json(nullptr)}});
   }
   const Confirmation& c = s.confirmation;
   nlohmann::json confirmation = nullptr;
@@ -97,6 +170,7 @@ void print_json_summary(const Selection& s, const SelectFlags& f) {
               {"images", s.images.size()},
               {"confirmation", confirmation},
               {"reliability", reliability_of(s)},
+              {"warnings", ills.warnings()},
               {"out", f.out}});
 }
 
@@ -117,7 +191,7 @@ void print_summary(const report::SelectReport& r, const SelectFlags& f) {
 }
 
 void conclude(const GlobalFlags& global, const SelectFlags& f, const Selection& s,
-              const report::SelectReport& r, Results& results) {
+              const report::SelectReport& r, const Ailing& ills, Results& results) {
   const std::filesystem::path out = f.out;
   results.begin();
   for (const std::string& name : results.names()) results.remove(name);
@@ -127,7 +201,7 @@ void conclude(const GlobalFlags& global, const SelectFlags& f, const Selection& 
   write_file(out / "recipe.toml", r.recipe_toml);
   results.finish();
   if (global.json)
-    print_json_summary(s, f);
+    print_json_summary(s, f, ills);
   else if (!global.quiet)
     print_summary(r, f);
 }
@@ -176,28 +250,6 @@ void with_results(const std::filesystem::path& folder, const Measure& measure) {
   }
 }
 
-/// Recipes without a score on some image, in words; a selection in which none has all of them is refused.
-std::vector<std::string> unscored(const Selection& s, const std::vector<InputItem>& items) {
-  std::vector<std::string> lines;
-  for (const Ranked& r : s.ranking) {
-    if (!r.failed) continue;
-    std::string first;
-    std::size_t count = 0;
-    for (std::size_t k = 0; k < s.images.size(); ++k) {
-      if (std::isfinite(s.scores[r.recipe][k])) continue;
-      if (count++ == 0) first = items[s.images[k]].name;
-    }
-    lines.push_back(fmt::format("{} of {} is no number on {} of {} images (first: {})", s.objective.text,
-                                s.recipes[r.recipe].text, count, s.images.size(), first));
-  }
-  if (s.ranking[0].failed)
-    throw Error(
-        fmt::format("nothing can be selected, since no recipe has a score on every image: {}; leave "
-                    "out images or choose another --metric",
-                    lines[0]));
-  return lines;
-}
-
 void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Session& session,
                        const SelectionData& data, const std::vector<SkippedFile>& skipped,
                        const std::vector<Recipe>& recipes, const SelectionOptions& options) {
@@ -217,15 +269,16 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
       if (global.json) print_json({{"shard", f.shard}, {"cells", results.cells()}});
       return;
     }
-    const std::vector<std::string> missing = unscored(selection, data.items);
+    const Ailing ills = ailing(global, session, selection, data);
     auto report = describe(session, data, skipped, selection);
-    for (const std::string& line : missing) {
-      if (!global.quiet) fmt::print(stderr, "heatproof: left out of the ranking: {}\n", line);
-      report.facts.emplace_back("left out of the ranking", line);
-    }
+    report.warnings = ills.warnings();
+    for (const std::string& line : report.warnings) warn(global, line);
+    for (const std::string& line : ills.left_out) report.facts.emplace_back("left out of the ranking", line);
+    for (std::size_t k = 0; k < report.ranking.size(); ++k)
+      report.ranking[k].explodes = ills.explodes.contains(selection.ranking[k].recipe);
     report.facts.emplace_back("seed", std::to_string(global.seed));
     report.facts.emplace_back("command", global.command);
-    conclude(global, f, selection, report, results);
+    conclude(global, f, selection, report, ills, results);
   });
 }
 

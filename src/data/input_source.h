@@ -35,6 +35,8 @@ class InputSource {
   /// unreadable.
   std::int64_t places() const;
   std::string name(std::int64_t place) const;
+  /// Lets arrays hold NaN and infinities, which are refused otherwise.
+  void allow_nonfinite() { finite_ = false; }
   /// How many samples can be read. Reads all photos once to find out.
   std::int64_t count() const;
   /// About how many bytes a sample takes.
@@ -56,7 +58,8 @@ class InputSource {
   std::vector<std::int64_t> expected_;
   std::vector<std::filesystem::path> files_;  // of photos
   std::shared_ptr<const Rows> rows_;          // of an array
-  mutable std::int64_t count_ = -1;           // -1: not known yet
+  bool finite_ = true;
+  mutable std::int64_t count_ = -1;  // -1: not known yet
 };
 
 }  // namespace heatproof

@@ -210,8 +210,13 @@ std::vector<Parameter> lrp_parameters(std::vector<Parameter> own) {
 
 template <Composite (*C)(const Parameters&)>
 Method propagation(std::string name, std::vector<Parameter> own, std::string about, std::string source) {
-  return {
-      std::move(name), lrp_parameters(std::move(own)), std::move(about), std::move(source), false, lrp<C>, C};
+  return {.name = std::move(name),
+          .parameters = lrp_parameters(std::move(own)),
+          .about = std::move(about),
+          .source = std::move(source),
+          .build = lrp<C>,
+          .composite = C,
+          .conserves = true};
 }
 
 std::vector<Method> gradient_methods() {

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/threads.h"
 #include "explain/walk_memo.h"
@@ -164,7 +165,9 @@ std::vector<std::int64_t> argmax_rows(const Tensor& scores) {
   const auto row = static_cast<std::size_t>(scores.shape()[1]);
   for (std::int64_t i = 0; i < scores.shape()[0]; ++i) {
     const auto values = scores.data<float>().subspan(static_cast<std::size_t>(i) * row, row);
-    best.push_back(std::ranges::max_element(values) - values.begin());
+    const auto most = std::ranges::max_element(
+        values, [](float a, float b) { return std::isnan(a) ? !std::isnan(b) : a < b; });
+    best.push_back(most - values.begin());
   }
   return best;
 }

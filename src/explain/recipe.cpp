@@ -107,7 +107,7 @@ Tensor pool_channels(const Tensor& relevance, Pool pool) {
             value += r * r;
             break;
           case Pool::max:
-            value = std::max(value, r);
+            if (r > value || std::isnan(r)) value = r;  // NaN stays
             break;
           case Pool::positive:
             value += std::max(r, 0.0);

@@ -35,6 +35,8 @@ struct Method {
   /// Prepares a method that is no graph; nullptr for others. Throws UsageError for parameters that do not fit
   /// the network.
   Estimate (*estimator)(const EstimatorSetup&, const Parameters&) = nullptr;
+  /// Claims that relevance sums to about what is explained; where it is far from it, users are warned.
+  bool conserves = false;
 };
 
 const std::vector<Method>& methods();

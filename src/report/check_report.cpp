@@ -252,6 +252,7 @@ std::string headline(const CheckReport& r) {
 
 std::string render(const CheckReport& r) {
   Page page(fmt::format("check {}", r.model), headline(r));
+  for (const std::string& line : r.warnings) page.text("Warning: " + line + ".");
   add_axioms(page, r);
   if (!r.frames.empty()) {
     page.section("Along a path: " + r.path);

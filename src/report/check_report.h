@@ -58,6 +58,7 @@ struct CheckReport {
   std::vector<double> changes;    // of relevance per change of the input, from each frame to the next
   std::vector<Frame> frames;      // input and heatmap, along the path
   std::vector<std::pair<std::string, std::string>> facts;
+  std::vector<std::string> warnings;  // why not to rely on it
 };
 
 /// True where the derivative is what passes from layer to layer, so that the ledger's sums are no relevance.

@@ -46,6 +46,7 @@ json from_ranked(const RankedRecipe& r) {
           {"in_best_set", r.in_best_set},
           {"control", r.control},
           {"failed", r.failed},
+          {"explodes", r.explodes},
           {"curves", curves},
           {"diagnostics", diagnostics}};
 }
@@ -61,6 +62,7 @@ RankedRecipe to_ranked(const json& j) {
   r.in_best_set = j.at("in_best_set");
   r.control = j.at("control");
   r.failed = j.at("failed");
+  r.explodes = j.value("explodes", false);
   for (const auto& [name, values] : j.at("curves").items()) r.curves[name] = to_numbers(values);
   // Of older results there are means alone.
   for (const json& d : j.at("diagnostics"))
@@ -130,7 +132,8 @@ std::map<std::string, std::string> to_facts(const SelectReport& r) {
                   {"exhibits", exhibits},
                   {"facts", r.facts},
                   {"skipped", r.skipped},
-                  {"recipe_toml", r.recipe_toml}};
+                  {"recipe_toml", r.recipe_toml},
+                  {"warnings", r.warnings}};
   // Bytes that are no UTF-8 (file names, labels) are replaced, so that nothing can stop a report.
   facts["report"] = root.dump(-1, ' ', false, json::error_handler_t::replace);
   return facts;
@@ -165,6 +168,7 @@ SelectReport to_report(const std::map<std::string, std::string>& facts) {
   r.facts = root.at("facts").get<decltype(r.facts)>();
   r.skipped = root.at("skipped").get<decltype(r.skipped)>();
   r.recipe_toml = root.at("recipe_toml");
+  r.warnings = root.value("warnings", std::vector<std::string>());  // older results have none
   for (const json& j : root.at("exhibits")) {
     Exhibit x{
         j.at("name"), j.at("label"), to_number(j.at("probability")), {}, {}, to_numbers(j.at("scores"))};

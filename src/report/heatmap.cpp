@@ -65,7 +65,11 @@ std::string base64(std::string_view bytes) {
 Picture draw_input(std::span<const float> x, int channels, int height, int width,
                    const std::vector<double>& low, const std::vector<double>& high) {
   Picture picture{height, width, {}};
-  const auto [least, most] = std::ranges::minmax(x);
+  float least = INFINITY;
+  float most = -INFINITY;
+  for (const float v : x) {
+    if (std::isfinite(v)) least = std::min(least, v), most = std::max(most, v);
+  }
   const auto pixels = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
   for (std::size_t i = 0; i < pixels; ++i) {
     for (std::size_t c = 0; c < 3; ++c) {
@@ -97,7 +101,11 @@ Picture draw_overlay(std::span<const float> relevance, const Picture& photo) {
   for (std::size_t i = 0; i < relevance.size(); ++i) {
     const double gray =
         0.75 * (0.299 * photo.rgb[3 * i] + 0.587 * photo.rgb[3 * i + 1] + 0.114 * photo.rgb[3 * i + 2]) + 40;
-    const double t = std::isfinite(relevance[i]) ? std::clamp(relevance[i] / scale, -1.0, 1.0) : 0;
+    if (!std::isfinite(relevance[i])) {
+      put(picture, i, {255, 190, 0});  // no colour of evidence, and not the photo as if there were none
+      continue;
+    }
+    const double t = std::clamp(relevance[i] / scale, -1.0, 1.0);
     const Colour c = diverging(0.35 * (t > 0 ? 1 : -1) + 0.5 * t);
     const double alpha = std::min(0.92, 1.5 * std::fabs(t));
     put(picture, i, {gray + alpha * (c.r - gray), gray + alpha * (c.g - gray), gray + alpha * (c.b - gray)});

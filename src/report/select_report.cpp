@@ -57,6 +57,7 @@ void add_ranking(Page& page, const SelectReport& r) {
     if (e.in_best_set)
       name += i == 0 ? "<span class=\"tag best\">best</span>" : "<span class=\"tag best\">as good</span>";
     if (e.control) name += "<span class=\"tag control\">control</span>";
+    if (e.explodes) name += "<span class=\"tag control\">explodes</span>";
     std::string kind = "\x01";
     kind += e.in_best_set ? "best " : "";
     kind += e.control ? "control" : "";
@@ -312,6 +313,7 @@ std::string headline(const SelectReport& r) {
 std::string render(const SelectReport& r) {
   Page page(fmt::format("Which explanation of {} to trust", r.model), headline(r),
             !r.beats_controls || r.images < 2);
+  for (const std::string& line : r.warnings) page.text("Warning: " + line + ".");
   add_heatmaps(page, r);
   add_ranking(page, r);
   add_curves(page, r);

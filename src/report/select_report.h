@@ -21,6 +21,7 @@ struct RankedRecipe {
   double p = 1, effect = 0;
   Estimate shortfall{0, 0, 0};  // from the best, paired by image; positive where it is worse
   bool in_best_set = false, control = false, failed = false;
+  bool explodes = false;  // sums to a hundred times the score or more on some image
   std::map<std::string, std::vector<double>> curves;  // mean flipping curves: "morf", "lerf"
   std::vector<Estimate> diagnostics;                  // mean per diagnostic
 };
@@ -71,6 +72,7 @@ struct SelectReport {
   std::vector<std::pair<std::string, std::string>> facts;    // how it was computed
   std::vector<std::pair<std::string, std::string>> skipped;  // file, reason
   std::string recipe_toml;
+  std::vector<std::string> warnings;  // recipes that explode, or were left out, and why
 };
 
 /// The answer in one sentence.

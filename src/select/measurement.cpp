@@ -226,7 +226,10 @@ void Measurement::store(std::span<const std::size_t> images, std::size_t recipe,
   results_.begin();
   for (std::size_t k = 0; k < images.size(); ++k) {
     Cell cell{scores.values[first + k], {}};
-    for (const auto& [name, curves] : scores.curves) cell.curves[name] = curves[first + k];
+    for (const auto& [name, curves] : scores.curves) {
+      // Where nothing was measured, there is no curve, whatever others were measured at the same time.
+      if (!curves[first + k].empty() || !std::isnan(cell.score)) cell.curves[name] = curves[first + k];
+    }
     results_.put(key(images[k], recipe, metric), cell);
   }
   results_.commit();
@@ -246,15 +249,19 @@ std::map<std::string, std::vector<double>> Measurement::mean_curves(std::span<co
                                                                     std::size_t recipe,
                                                                     const MetricSpec& metric) const {
   std::map<std::string, std::vector<double>> mean;
+  std::map<std::string, double> counts;  // images without a score have no curves
   for (std::size_t i : images) {
     const auto cell = results_.find(key(i, recipe, metric));
     if (!cell) continue;
     for (const auto& [name, values] : cell->curves) {
       auto& sum = mean[name];
       sum.resize(values.size(), 0);
-      for (std::size_t k = 0; k < values.size(); ++k)
-        sum[k] += values[k] / static_cast<double>(images.size());
+      for (std::size_t k = 0; k < values.size(); ++k) sum[k] += values[k];
+      counts[name] += 1;
     }
+  }
+  for (auto& [name, sum] : mean) {
+    for (double& v : sum) v /= counts[name];
   }
   return mean;
 }

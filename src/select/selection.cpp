@@ -102,6 +102,10 @@ class Selector {
       if (metric.text == selection_.objective.text) continue;
       (metric.metric->needs_explainer ? costly_ : cheap_).push_back(std::move(metric));
     }
+    // Which recipes explode is asked of all, shown among the diagnostics or not.
+    diagnosed_ = cheap_.size();
+    if (std::ranges::none_of(cheap_, [&](const MetricSpec& m) { return m.text == conservation_.text; }))
+      cheap_.push_back(conservation_);
     if (options.reliability) variants_ = variants_of(selection_.objective);
     std::erase_if(variants_, [&](const MetricSpec& m) {  // patches that the inputs are too small for
       return std::ranges::any_of(std::vector<std::string>{"patch", "patch_size"},
@@ -204,6 +208,7 @@ class Selector {
     for (std::size_t r : all_) {
       s.scores.push_back(objective_scores(s.images, r));
       s.curves.push_back(measurement_.mean_curves(s.images, r, s.objective));
+      s.conservation.push_back(measurement_.scores(s.images, r, conservation_));
     }
     s.ranking = rank(goodness(s.objective, s.scores), options_.seed);
     const Bootstrap bootstrap(s.images.size(), options_.seed);
@@ -215,7 +220,7 @@ class Selector {
       for (std::size_t r : all_) d.scores.push_back(measurement_.scores(images, r, metric));
       s.diagnostics.push_back(std::move(d));
     };
-    for (std::size_t i = 1; i < cheap_.size(); ++i) add(cheap_[i], s.images);
+    for (std::size_t i = 1; i < diagnosed_; ++i) add(cheap_[i], s.images);
     for (const MetricSpec& metric : costly_)
       add(metric, std::span(s.images).first(std::min(probed_, s.images.size())));
   }
@@ -269,7 +274,9 @@ class Selector {
   Measurement measurement_;
   Selection selection_;
   std::vector<MetricSpec> cheap_, costly_;  // the objective comes first
-  std::vector<MetricSpec> variants_;        // of the objective
+  const MetricSpec conservation_ = parse_metric("conservation");
+  std::size_t diagnosed_ = 0;         // of the cheap ones: the objective and the diagnostics
+  std::vector<MetricSpec> variants_;  // of the objective
   std::vector<std::size_t> all_;
   std::size_t probed_ = 0;
   std::int64_t total_ = 0, cells_ = 0;

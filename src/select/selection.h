@@ -50,6 +50,8 @@ struct Selection {
   std::vector<std::size_t> images;          // indices of the samples that selection used
   std::vector<std::size_t> held_back;       // and of those that confirm
   std::vector<std::vector<double>> scores;  // [recipe][selection image], in the objective's own unit
+  /// [recipe][selection image]: Σ relevance / score, which tells where relevance is not finite or explodes.
+  std::vector<std::vector<double>> conservation;
   std::vector<std::map<std::string, std::vector<double>>> curves;  // per recipe: mean curves by name
   /// Best first, whichever direction is better; scores are the objective's own, a shortfall is positive where
   /// a recipe is worse.

@@ -140,6 +140,12 @@ class Statement {
   sqlite3_stmt* statement_ = nullptr;
 };
 
+/// Whether two measurements of a cell contradict each other; NaN agrees with NaN alone.
+bool contradict(double a, double b) {
+  if (std::isnan(a) || std::isnan(b)) return std::isnan(a) != std::isnan(b);
+  return a != b && !(std::abs(a - b) <= 1e-4 * std::abs(b));
+}
+
 }  // namespace
 
 Results::Results(const std::filesystem::path& path) : state_(std::make_unique<State>(path)) {
@@ -237,8 +243,7 @@ void Results::merge(const Results& other) {
     const CellKey key{s.text(0), s.text(1), s.integer(2),
                       s.text(3), s.text(4), static_cast<std::uint64_t>(s.integer(5))};
     const Cell cell{s.number(6), unpack(s.bytes(7))};
-    if (const auto known = find(key);
-        known && std::abs(known->score - cell.score) > 1e-4 * std::abs(cell.score)) {
+    if (const auto known = find(key); known && contradict(known->score, cell.score)) {
       throw Error(
           fmt::format("{}: {} of {} has another score than in {}; the runs used different data or versions",
                       other.state_->path.string(), key.metric, key.recipe, state_->path.string()));

@@ -74,6 +74,7 @@ const Metric kCompleteness = {
                    absolute_parameter(false),
                    normalise_parameter("none"),
                    {"as_quantus", false, "1 when the two are equal to the last bit, else 0"}},
+    .scores_zero = true,
     .score_all = completeness,
 };
 

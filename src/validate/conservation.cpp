@@ -13,6 +13,7 @@ const Metric kConservation = {
     .source = "Bach et al. 2015, eq. 2; Montavon et al. 2017",
     .about =
         "Sum of the relevance of all inputs, divided by the target's logit. 1: nothing was created or lost.",
+    .scores_zero = true,
     .score =
         [](const Sample& s, const Parameters&) {
           double sum = 0;

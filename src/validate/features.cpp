@@ -157,10 +157,14 @@ Tensor jittered(const Evaluation& e, double jitter) {
 std::vector<std::size_t> descending(std::span<const double> values, std::span<const std::size_t> ties) {
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+  const auto before = [&](std::size_t a, std::size_t b) {
     if (values[a] != values[b] || ties.empty()) return values[a] > values[b];
     return ties[a] < ties[b];
-  });
+  };
+  // What is no number has no order, and comes last.
+  const auto numbers =
+      std::ranges::stable_partition(order, [&](std::size_t k) { return !std::isnan(values[k]); });
+  std::ranges::stable_sort(order.begin(), numbers.begin(), before);
   return order;
 }
 
@@ -180,10 +184,11 @@ std::vector<std::size_t> most_relevant_first(const Evaluation& e, std::int64_t i
 }
 
 std::vector<double> ranks(std::span<const double> values) {
+  std::vector<double> rank(values.size(), std::numeric_limits<double>::quiet_NaN());
+  if (std::ranges::any_of(values, [](double v) { return std::isnan(v); })) return rank;
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  std::vector<double> rank(values.size());
   for (std::size_t k = 0; k < order.size();) {
     std::size_t end = k;
     while (end < order.size() && values[order[end]] == values[order[k]]) ++end;
@@ -215,7 +220,8 @@ double watched(std::span<const float> scores, std::int64_t target, const std::st
   if (kind != "difference") return own;
   double best = -std::numeric_limits<double>::infinity();
   for (std::size_t c = 0; c < scores.size(); ++c) {
-    if (static_cast<std::int64_t>(c) != target) best = std::max(best, static_cast<double>(scores[c]));
+    if (static_cast<std::int64_t>(c) != target && (scores[c] > best || std::isnan(scores[c])))
+      best = scores[c];  // NaN stays
   }
   return own - best;
 }
@@ -230,7 +236,8 @@ std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64
   };
   const auto use = [&](std::int64_t index, std::span<const float> scores) {
     const auto i = static_cast<std::size_t>(index / copies);
-    result[i][static_cast<std::size_t>(index % copies)] = watched(scores, e.targets[i], kind);
+    result[i][static_cast<std::size_t>(index % copies)] =
+        e.seen(index / copies, watched(scores, e.targets[i], kind));
   };
   e.network.stream(e.size() * copies, kind == "probability" ? ScoreKind::probability : ScoreKind::logit, fill,
                    use);
@@ -256,7 +263,8 @@ std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, const Samp
       .use =
           [&](std::int64_t walk, std::int64_t step, std::span<const float> scores) {
             const auto i = static_cast<std::size_t>(walk / walks);
-            result[i][static_cast<std::size_t>(copy(walk, step))] = watched(scores, e.targets[i], kind);
+            result[i][static_cast<std::size_t>(copy(walk, step))] =
+                e.seen(walk / walks, watched(scores, e.targets[i], kind));
           },
       .changes = [&](std::int64_t walk, Sha256& hash) { of.changes(walk / walks, walk % walks, hash); }};
   if (of.advance)
@@ -279,32 +287,6 @@ Parameter orders_parameter() {
           1, 1000};
 }
 
-namespace {
-
-Tensor rows(const Tensor& t, const std::vector<std::int64_t>& samples) {
-  if (!t.defined()) return t;
-  std::vector<Tensor> parts;
-  for (const std::int64_t i : samples) parts.push_back(t.rows(i, i + 1));
-  return concatenate(parts);
-}
-
-/// Some samples of an evaluation, which go on borrowing from all.
-Evaluation part_of(const Evaluation& e, const std::vector<std::int64_t>& samples) {
-  Evaluation few = e;
-  for (Tensor* t : {&few.inputs, &few.relevance, &few.heatmap, &few.logits, &few.masks})
-    *t = rows(*t, samples);
-  few.targets.clear();
-  few.ids.clear();
-  for (const std::int64_t i : samples) {
-    few.targets.push_back(e.targets[static_cast<std::size_t>(i)]);
-    few.ids.push_back(e.ids[static_cast<std::size_t>(i)]);
-  }
-  if (!e.donors) few.donors = [all = own_donors(e)]() -> const Donors& { return all; };
-  return few;
-}
-
-}  // namespace
-
 void average_orders(const Evaluation& e, const std::vector<std::int64_t>& samples, std::int64_t orders,
                     const std::function<Scores(const Evaluation&)>& once, Scores& scores) {
   if (samples.empty() || orders < 2) return;
@@ -322,6 +304,8 @@ void average_orders(const Evaluation& e, const std::vector<std::int64_t>& sample
       }
     }
   }
+  for (std::size_t j = 0; j < samples.size(); ++j)
+    if (few.spoiled && few.spoiled->at(static_cast<std::int64_t>(j))) e.spoiled->mark(samples[j]);
 }
 
 std::int64_t longer_side(const Shape& s) {
@@ -352,13 +336,13 @@ std::vector<double> scores_of_inputs(const Evaluation& e, const std::string& kin
     const auto row = row_of(e.logits, i);
     const std::int64_t target = e.targets[static_cast<std::size_t>(i)];
     if (kind != "probability") {
-      scores.push_back(watched(row, target, kind));
+      scores.push_back(e.seen(i, watched(row, target, kind)));
       continue;
     }
     double sum = 0;  // of probabilities relative to the target's
     const double own = row[static_cast<std::size_t>(target)];
     for (const float v : row) sum += std::exp(v - own);
-    scores.push_back(1 / sum);
+    scores.push_back(e.seen(i, 1 / sum));
   }
   return scores;
 }

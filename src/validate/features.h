@@ -50,7 +50,7 @@ Parameter jitter_parameter(double otherwise);
 /// constant background makes no ties under a max pooling, where a network has no gradient.
 Tensor jittered(const Evaluation& e, double jitter);
 
-/// Indices by decreasing value; equal values by index, or by the rank that `ties` gives them.
+/// Indices by decreasing value, NaN last; equal values by index, or by the rank that `ties` gives them.
 std::vector<std::size_t> descending(std::span<const double> values, std::span<const std::size_t> ties = {});
 
 /// `ties`: random (a seeded shuffle, so that a flat heatmap is no order at all) or index (as peers do).
@@ -60,7 +60,7 @@ Parameter ties_parameter();
 std::vector<std::size_t> most_relevant_first(const Evaluation& e, std::int64_t i,
                                              std::span<const double> values, const Parameters& p);
 
-/// Ranks from 1; equal values share the mean of theirs.
+/// Ranks from 1; equal values share the mean of theirs. All NaN where one of the values is.
 std::vector<double> ranks(std::span<const double> values);
 
 /// Correlations; NaN where one of the two is constant.

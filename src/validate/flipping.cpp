@@ -52,7 +52,7 @@ std::vector<double> patch_means(const Evaluation& e, const Grid& g, std::int64_t
       sum += s.heatmap[static_cast<std::size_t>(pixel)];
       ++n;
     });
-    mean.push_back(std::isnan(sum) ? -INFINITY : sum / static_cast<double>(n));
+    mean.push_back(sum / static_cast<double>(n));
   }
   return mean;
 }

@@ -14,13 +14,20 @@ namespace heatproof {
 
 namespace {
 
-/// Largest difference of the logits of two networks, relative to the largest logit.
-double difference(const Tensor& a, const Tensor& b) {
+/// Largest difference of the logits of two networks, relative to the largest logit; over what is finite, the
+/// samples of the rest are marked.
+double difference(const Evaluation& e, const Tensor& a, const Tensor& b) {
   double most = 0;
   double size = 1e-30;
-  for (std::size_t i = 0; i < a.data<float>().size(); ++i) {
-    most = std::max(most, std::fabs(static_cast<double>(a.data<float>()[i]) - b.data<float>()[i]));
-    size = std::max(size, std::fabs(static_cast<double>(a.data<float>()[i])));
+  for (std::int64_t i = 0; i < e.size(); ++i) {
+    const auto first = row_of(a, i);
+    const auto second = row_of(b, i);
+    for (std::size_t k = 0; k < first.size(); ++k) {
+      const double gap = first[k] == second[k] ? 0 : static_cast<double>(first[k]) - second[k];
+      if (!std::isfinite(e.seen(i, gap))) continue;
+      most = std::max(most, std::fabs(gap));
+      if (std::isfinite(first[k])) size = std::max(size, std::fabs(static_cast<double>(first[k])));
+    }
   }
   return most / size;
 }
@@ -54,7 +61,7 @@ Scores score(const Evaluation& e, const Parameters& p) {
                       options);
   const bool moved = rewrite.differs_at_ties && p.number("jitter") > 0;
   const Tensor inputs = moved ? jittered(e, p.number("jitter")) : e.inputs;
-  const double error = difference(moved ? e.network.predict(inputs) : e.logits, other.predict(inputs));
+  const double error = difference(e, moved ? e.network.predict(inputs) : e.logits, other.predict(inputs));
   if (!(error < 1e-3)) {
     throw Error(
         fmt::format("implementation_invariance: the network rewritten by '{}' differs by {:.2g} of the "

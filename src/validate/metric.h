@@ -4,8 +4,10 @@
 //   ... }};
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -42,6 +44,18 @@ struct Donors {
   std::function<Tensor(std::int64_t)> sample;
 };
 
+/// Samples of which something was not finite on the way to a score: the relevance of another input or
+/// network, or the scores of a changed input. Safe to mark from several threads.
+class Spoiled {
+ public:
+  explicit Spoiled(std::int64_t samples) : marks_(static_cast<std::size_t>(samples)) {}
+  void mark(std::int64_t sample) { marks_[static_cast<std::size_t>(sample)] = true; }
+  bool at(std::int64_t sample) const { return marks_[static_cast<std::size_t>(sample)]; }
+
+ private:
+  std::vector<std::atomic<bool>> marks_;
+};
+
 /// Samples that are evaluated together.
 struct Evaluation {
   const Network& network;
@@ -60,6 +74,8 @@ struct Evaluation {
   std::function<const Donors&()> donors = {};
   // True where heatmaps were given, and `relevance` repeats them for every channel (as Quantus does).
   bool pixelwise = false;
+  /// Given by `evaluate`, which makes NaN of the scores of samples that are marked.
+  std::shared_ptr<Spoiled> spoiled = {};
 
   std::int64_t size() const { return inputs.shape()[0]; }
   RandomStream random(std::string_view metric, std::int64_t sample) const {
@@ -68,7 +84,17 @@ struct Evaluation {
   double target_logit(std::int64_t i) const;
   /// What explains: relevance, or the heatmap where that is all that was given.
   const Tensor& given() const { return pixelwise ? heatmap : relevance; }
+  /// A number that the score of a sample is made of; marks the sample where it is not finite.
+  double seen(std::int64_t sample, double value) const;
+  /// The same of a row of a network's scores, of which the prediction is taken.
+  void see_scores(std::int64_t sample, std::span<const float> scores) const;
 };
+
+/// Some samples of an evaluation, which go on borrowing from all.
+Evaluation part_of(const Evaluation& e, const std::vector<std::int64_t>& samples);
+
+/// Whether a network's scores say what it predicts: no NaN, and nothing is infinitely likely.
+bool tells_prediction(std::span<const float> scores);
 
 /// One sample, for metrics that look at one at a time.
 struct Sample {
@@ -99,6 +125,8 @@ struct Metric {
   bool needs_masks = false;
   bool needs_explainer = false;
   bool compares_samples = false;  // a sample's score hangs on the other samples
+  /// Scores relevance that is zero everywhere, too; others have nothing to go by there, and give NaN.
+  bool scores_zero = false;
   /// One of the two.
   double (*score)(const Sample&, const Parameters&) = nullptr;
   Scores (*score_all)(const Evaluation&, const Parameters&) = nullptr;
@@ -127,7 +155,10 @@ double goodness(const MetricSpec& metric, double score);
 /// Throws UsageError for unknown metrics and parameters, naming the nearest.
 MetricSpec parse_metric(std::string_view text);
 
-/// Throws UsageError when the evaluation lacks what the metric needs (masks, an explainer).
+/// Scores of all samples. NaN, whatever the metric, where relevance is not finite (in one element, or in
+/// explanations that the metric makes) or zero everywhere, or where scores of the network are not finite.
+/// Other samples are scored as if those were not there. Curves are empty where nothing was measured. Throws
+/// UsageError when the evaluation lacks what the metric needs (masks, an explainer).
 Scores evaluate(const MetricSpec& metric, const Evaluation& evaluation);
 
 }  // namespace heatproof

@@ -45,6 +45,7 @@ Scores over_noisy_copies(const Evaluation& e, const Parameters& p, const Noise& 
       ids.push_back(e.ids[static_cast<std::size_t>(i)] * 1'000'003 + static_cast<std::uint64_t>(k) + 1);
     }
     const Tensor logits = e.network.predict(moved);
+    for (std::int64_t i = 0; i < e.size(); ++i) e.see_scores(i, row_of(logits, i));
     const auto now = argmax_rows(logits);
     const auto relevance = attributions(e.explain(moved, e.targets, ids), p);
     for (std::int64_t i = 0; i < e.size(); ++i) {

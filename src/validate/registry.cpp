@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/threads.h"
 #include "heatproof/error.h"
 #include "validate/metrics.h"
 
@@ -125,21 +124,6 @@ MetricSpec parse_metric(std::string_view text) {
   MetricSpec m{*it, Parameters(spec, (*it)->parameters), {}};
   m.text = canonical(m.metric->name, m.parameters, m.metric->parameters);
   return m;
-}
-
-Scores evaluate(const MetricSpec& m, const Evaluation& e) {
-  if (m.metric->needs_masks && !e.masks.defined())
-    throw UsageError(fmt::format("{} needs masks; give --masks FOLDER or FILE.npy", m.metric->name));
-  if (m.metric->needs_explainer && !e.explain)
-    throw UsageError(fmt::format("{} explains other inputs, too; give --recipe instead of --attributions",
-                                 m.metric->name));
-  if (m.metric->score_all != nullptr) return m.metric->score_all(e, m.parameters);
-  Scores scores;
-  scores.values.resize(static_cast<std::size_t>(e.size()));
-  try_parallel_for(e.size(), [&](std::int64_t i) {
-    scores.values[static_cast<std::size_t>(i)] = m.metric->score(sample_of(e, i), m.parameters);
-  });
-  return scores;
 }
 
 }  // namespace heatproof

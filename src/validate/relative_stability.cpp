@@ -31,7 +31,7 @@ Scores stability(const Evaluation& e, const Parameters& p,
   const auto before = attributions(e.relevance, p);
   return over_noisy_copies(e, p, uniform_noise(p), Over::largest, [&](const NoisyCopy& c) {
     const std::span<const double> own = before[static_cast<std::size_t>(c.sample)];
-    const double d = distance(c);
+    const double d = e.seen(c.sample, distance(c));
     return change(own, c.relevance, true, eps) / (d == 0 ? eps : d);
   });
 }

@@ -38,6 +38,7 @@ Scores road(const Evaluation& e, const Parameters& p) {
       },
       [&](std::int64_t index, std::span<const float> scores) {
         const auto i = static_cast<std::size_t>(index / steps);
+        e.see_scores(index / steps, scores);
         const auto best = std::ranges::max_element(scores) - scores.begin();
         const double kept = best == e.targets[i] ? 1 : 0;
         curves[i][static_cast<std::size_t>(index % steps)] = kept;

@@ -228,9 +228,9 @@ TEST(Validation, MistakesEndWithOneLineAndTheirCode) {
   }
 }
 
-TEST(Evaluate, RefusesAttributionsThatAreNotFiniteAndEmptyMasks) {
+TEST(Evaluate, RefusesEmptyMasks) {
   const TemporaryFolder folder;
-  Tensor heatmap = Tensor::filled({1, 64, 64}, 1);
+  const Tensor heatmap = Tensor::filled({1, 64, 64}, 1);
   const std::string command = "evaluate " + kModel + " " + kImage + " --metric pointing_game --attributions ";
   const std::string maps = (folder / "maps.npy").string();
   const std::string masks = (folder / "masks.npy").string();
@@ -239,10 +239,6 @@ TEST(Evaluate, RefusesAttributionsThatAreNotFiniteAndEmptyMasks) {
   const Outcome empty = heatproof(command + maps + " --masks " + masks);
   EXPECT_EQ(empty.code, 3);
   EXPECT_NE(empty.err.find("empty"), std::string::npos) << empty.err;
-  heatmap.data<float>()[5] = NAN;
-  write_file(maps, format_npy(heatmap));
-  const Outcome broken = heatproof(command + maps + " --masks " + masks);
-  EXPECT_EQ(broken.code, 3);
 }
 
 TEST(Masks, AreAskedForWhereNoneLieBesideTheImages) {

@@ -171,6 +171,14 @@ TEST(Heatmap, WhiteIsZeroRedIsForBlueIsAgainst) {
   EXPECT_GT(p.rgb[3], p.rgb[5]);
   EXPECT_GT(p.rgb[8], p.rgb[6]);
   EXPECT_EQ(p.rgb[9], 128);
+  // Over a photo, what is no number looks neither like evidence nor like none.
+  const Picture over = draw_overlay(relevance, {2, 2, std::vector<std::uint8_t>(12, 100)});
+  EXPECT_EQ((std::vector<std::uint8_t>(over.rgb.begin() + 9, over.rgb.end())),
+            (std::vector<std::uint8_t>{255, 190, 0}));
+  // A pixel that is none does not hide the others.
+  const std::vector<float> photo{NAN, 0, 1, 1};
+  EXPECT_EQ(draw_input(photo, 1, 2, 2).rgb,
+            draw_input(std::vector<float>{NAN, 0, 1, 1}, 1, 2, 2, {0}, {1}).rgb);
   const Picture big = enlarge(p, 5);
   EXPECT_EQ(big.height, 6);
   EXPECT_EQ(big.rgb.size(), 108U);

@@ -65,6 +65,23 @@ TEST(Results, MergesPartsAndRefusesContradictions) {
   EXPECT_THROW(a.merge(b), Error);
 }
 
+TEST(Results, NaNAgreesWithNaNAlone) {
+  const auto merged = [&](double known, double other) {
+    const TemporaryFolder own;
+    Results a(own / "a.sqlite");
+    Results b(own / "b.sqlite");
+    a.put(key(1), {known, {}});
+    b.put(key(1), {other, {}});
+    a.merge(b);
+    return a.find(key(1))->score;
+  };
+  EXPECT_TRUE(std::isnan(merged(NAN, NAN)));
+  EXPECT_EQ(merged(INFINITY, INFINITY), INFINITY);
+  EXPECT_THROW(merged(NAN, 1), Error);
+  EXPECT_THROW(merged(1, NAN), Error);
+  EXPECT_THROW(merged(1, INFINITY), Error);
+}
+
 TEST(Results, FilesThatAreNoneOfOursAreRefused) {
   const TemporaryFolder folder;
   write_file(folder / "text.sqlite", "this is a text, not a database, and long enough to be taken for one");

@@ -81,8 +81,8 @@ TEST(Flipping, PatchesOfOtherSizesAreOtherWalksWhereNoWindowTells) {
                       {.network = network,
                        .inputs = inputs,
                        .targets = {0},
-                       .relevance = Tensor::zeros(DType::f32, line),
-                       .heatmap = Tensor::zeros(DType::f32, {1, 1, 120}),
+                       .relevance = Tensor::filled(line, 1),
+                       .heatmap = Tensor::filled({1, 1, 120}, 1),
                        .logits = network.predict(inputs),
                        .ids = {1}})
           .values;

@@ -172,7 +172,9 @@ TEST_F(LinearNetwork, DummyFeaturesAreFound) {
   fix(e, Tensor::filled({1, 1, kSide, kSide}, 1));
   expect_all("sensitivity_b", e, 4.0 / 16);
   expect_all("non_sensitivity:perturb_baseline=0,normalise=none", e, 4, 0);
-  fix(e, Tensor::zeros(DType::f32, {1, 1, kSide, kSide}));
+  Tensor missed = Tensor::zeros(DType::f32, {1, 1, kSide, kSide});  // relevance where nothing counts
+  missed.data<float>()[12] = 1;
+  fix(e, missed);
   expect_all("sensitivity_a:perturb_baseline=0", e, 1, 0);
 }
 

@@ -61,7 +61,7 @@ TEST(RegionPerturbation, ComputesNothingAgainWhereTheOrderIsTheSame) {
     for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(scores.values[i], expected.values[i], 1e-5);
     return computed;
   };
-  const Tensor flat = Tensor::zeros(DType::f32, {3, 3, 40, 40});
+  const Tensor flat = Tensor::filled({3, 3, 40, 40}, 1);
   const Tensor relevance = random_tensor({3, 3, 40, 40}, 2);
   Tensor twice = relevance.clone();
   for (float& v : twice.data<float>()) v *= 2;
@@ -92,8 +92,8 @@ TEST(RegionPerturbation, PatchesOfOtherSizesAreOtherWalksWhereNoWindowTells) {
                       {.network = network,
                        .inputs = inputs,
                        .targets = {0},
-                       .relevance = Tensor::zeros(DType::f32, {1, 20}),
-                       .heatmap = Tensor::zeros(DType::f32, {1, 1, 20}),
+                       .relevance = Tensor::filled({1, 20}, 1),
+                       .heatmap = Tensor::filled({1, 1, 20}, 1),
                        .logits = network.predict(inputs),
                        .ids = {1}})
           .values;

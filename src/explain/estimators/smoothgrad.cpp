@@ -81,9 +81,10 @@ class NoisyGradients {
     for (std::size_t i = 0; i < relevance.size(); ++i) {
       const double mean = sum[i] / count;
       const double square = squares[i] / count;
-      relevance[i] = static_cast<float>(kind_ == "mean"     ? mean
-                                        : kind_ == "square" ? square
-                                                            : std::max(0.0, square - mean * mean));
+      relevance[i] =
+          static_cast<float>(kind_ == "mean"     ? mean
+                             : kind_ == "square" ? square
+                                                 : std::max(square - mean * mean, 0.0));  // NaN stays
     }
   }
 

@@ -10,6 +10,7 @@
 #include "cli/check_print.h"
 #include "cli/health.h"
 #include "cli/inputs.h"
+#include "cli/rule_notes.h"
 #include "cli/selection_report.h"
 #include "explain/equivalents.h"
 #include "heatproof/error.h"
@@ -318,6 +319,7 @@ void check_command(const GlobalFlags& global, const CheckFlags& f) {
         f.input));
   if (f.frames && f.target == "auto")  // one object through the video
     std::ranges::fill(all.targets, all.targets[0]);
+  warn_of_derivatives(global, session.network(), std::span(&recipe, 1));
   Subject subject(recipe, session, session.explain_options(global.seed));
   const Findings found = measure_all(global, f, session, inputs, masks, all, subject);
   const Verdict verdict = judge(session, inputs, recipe, found.explained, global.seed);

@@ -8,6 +8,7 @@
 
 #include "cli/health.h"
 #include "cli/inputs.h"
+#include "cli/rule_notes.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
 #include "report/page.h"
@@ -162,6 +163,7 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
     given.emplace(f.attributions, network.input_shape(), inputs.count());
   } else {
     recipe = read_recipe(f.recipe);
+    warn_of_derivatives(global, network, std::span(&*recipe, 1));
     explainer.emplace(network, std::vector{*recipe}, session.explain_options(global.seed));
   }
   std::optional<Donors> lent;  // read when a metric borrows

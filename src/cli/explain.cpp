@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "cli/health.h"
 #include "cli/inputs.h"
+#include "cli/rule_notes.h"
 #include "cli/selection_report.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
@@ -83,6 +84,7 @@ void explain(const GlobalFlags& global, const ExplainFlags& f) {
   Explainer explainer(session.network(), {recipe}, session.explain_options(global.seed));
   std::optional<NpyWriter> raw;
   if (!f.raw.empty()) raw.emplace(f.raw, inputs.places());
+  warn_of_derivatives(global, session.network(), std::span(&recipe, 1));
   Explained told;
   std::vector<std::string> files;
   InputStream stream(inputs);

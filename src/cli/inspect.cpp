@@ -8,6 +8,8 @@
 #include "graph/operator.h"
 #include "graph/rewrite.h"
 #include "heatproof/error.h"
+#include "ops/behaviour.h"
+#include "select/space.h"
 
 namespace heatproof::cli {
 
@@ -15,8 +17,44 @@ namespace {
 
 struct InspectFlags {
   ModelFlags model;
+  std::string recipe;
   bool graph = false;
 };
+
+/// The rules that a recipe gives to the network's nodes.
+nlohmann::json rules_json(const std::vector<NodeRule>& rules) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const NodeRule& r : rules) {
+    rows.push_back({{"node", r.node},
+                    {"op", r.op},
+                    {"behaviour", to_string(r.behaviour)},
+                    {"rule", r.rule.empty() ? nlohmann::json(nullptr) : nlohmann::json(r.rule)},
+                    {"left_to_derivative", r.by_default}});
+  }
+  return rows;
+}
+
+void print_rules(const Recipe& recipe, const std::vector<NodeRule>& rules) {
+  if (rules.empty()) {
+    fmt::print("\n{} propagates no relevance: no rules\n", recipe.text);
+    return;
+  }
+  fmt::print("\n  {}: from the input to the output\n  {:<20} {:<14} {:<44} node\n", recipe.text, "operator",
+             "behaviour", "rule");
+  std::size_t left = 0;
+  for (const NodeRule& r : rules) {
+    const std::string rule = r.by_default     ? "gradient (no rule)"
+                             : r.rule.empty() ? "(in a rule behind it, or no relevance arrives)"
+                                              : r.rule;
+    fmt::print("  {:<20} {:<14} {:<44} {}\n", r.op, to_string(r.behaviour), rule, r.node);
+    left += r.by_default ? 1 : 0;
+  }
+  if (left > 0)
+    fmt::print(
+        "  {} nodes have no rule: relevance passes through them by the derivative, which neither conserves "
+        "it nor shares it in proportion\n",
+        left);
+}
 
 void inspect(const GlobalFlags& global, const InspectFlags& f) {
   const Model model = Model::inspect(f.model.model);
@@ -46,6 +84,14 @@ void inspect(const GlobalFlags& global, const InspectFlags& f) {
   json["parameters"] = parameters;
   json["layers"] = layers;
   json["classes"] = session.network().classes();
+  std::optional<Recipe> recipe;
+  std::vector<NodeRule> rules;
+  if (!f.recipe.empty()) {
+    recipe = read_recipe(f.recipe);
+    rules = rules_of(session.network(), *recipe);
+    json["recipe"] = recipe->text;
+    json["rules"] = rules_json(rules);
+  }
   if (global.json) {
     print_json(json);
     return;
@@ -62,14 +108,12 @@ void inspect(const GlobalFlags& global, const InspectFlags& f) {
   fmt::print("  {} parameters, {} classes; canonical operators:", parameters, session.network().classes());
   for (const auto& [op, count] : counts) fmt::print(" {} {}", count, op);
   fmt::print("\n\n");
-  if (f.graph) {
-    fmt::print("{}", to_string(graph));
-    return;
-  }
+  if (f.graph) fmt::print("{}", to_string(graph));
   for (const Node& node : graph.nodes()) {
-    if (node.op == &kConstant || node.op == &kFill) continue;
+    if (f.graph || node.op == &kConstant || node.op == &kFill) continue;
     fmt::print("  {:<22} {:<18} {}\n", node.op->name, to_string(node.type.shape), node.name);
   }
+  if (recipe) print_rules(*recipe, rules);
 }
 
 }  // namespace
@@ -79,6 +123,8 @@ void add_inspect(CLI::App& app, GlobalFlags& global) {
   auto* command =
       app.add_subcommand("inspect", "layers, shapes, parameters, canonical graph, unsupported operators");
   add_model_flags(*command, f->model);
+  command->add_option("--recipe", f->recipe,
+                      "show how each node is declared to behave, and the rule that it gets");
   command->add_flag("--graph", f->graph, "print the canonical graph");
   command->callback([f, &global] { inspect(global, *f); });
 }

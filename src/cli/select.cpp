@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "cli/health.h"
 #include "cli/inputs.h"
+#include "cli/rule_notes.h"
 #include "cli/selection_report.h"
 #include "heatproof/error.h"
 #include "report/facts.h"
@@ -299,6 +300,7 @@ void select_command(const GlobalFlags& global, SelectFlags f) {
   }
   const Session session(global, f.model, true);  // select has a bar of its own
   recipes = recipes_of(f, session, std::move(recipes));
+  warn_of_derivatives(global, session.network(), recipes);
   const InputSource inputs = session.open(f.input);
   const Masks masks = masks_of(inputs, f.masks, "");
   const Targets targets(f.target, session, inputs);

@@ -51,6 +51,22 @@ Graph Explainer::graph(std::int64_t batch) {
   return g.build();
 }
 
+std::vector<NodeRule> rules_of(const Network& network, const Recipe& recipe) {
+  std::vector<NodeRule> rules;
+  if (recipe.method->build == nullptr) return rules;
+  Builder g;
+  const Shape& shape = network.input_shape();
+  MethodInputs in;
+  in.forward =
+      forward_view(g, network.graph(1), g.input("x", {DType::f32, shape}), network.options().output_name);
+  in.one_hot = g.fill({1, network.classes()}, 1);
+  in.low = box_edge(g, {}, 0, shape);
+  in.high = box_edge(g, {}, 1, shape);
+  in.rules = &rules;
+  recipe.method->build(in, recipe.parameters);
+  return rules;
+}
+
 Workspace& Explainer::workspace(std::int64_t batch) {
   if (const auto it = workspaces_.find(batch); it != workspaces_.end()) return it->second;
   return workspaces_.emplace(batch, Workspace(compile(graph(batch)))).first->second;

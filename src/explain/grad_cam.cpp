@@ -64,7 +64,7 @@ Value find_layer(const ForwardView& forward, const std::string& layer) {
 
 Value grad_cam(const MethodInputs& in, const Parameters& p) {
   const Value layer = find_layer(in.forward, p.text("layer"));
-  const Value gradient = propagate({layer, explained(in.forward, p), in.one_hot, {}, {}}, {});
+  const Value gradient = propagate({layer, explained(in.forward, p), in.one_hot, {}, {}}, gradients());
   std::vector<std::int64_t> positions;
   double count = 1;
   for (int i = 2; i < layer.shape().rank(); ++i) {

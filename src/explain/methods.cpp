@@ -1,4 +1,5 @@
 // The table of methods: gradients, composites of relevance propagation, and controls.
+#include <algorithm>
 #include <cmath>
 
 #include "explain/deeplift.h"
@@ -38,7 +39,7 @@ Seed seed(const MethodInputs& in, const Parameters& p, bool relevance) {
 Value run(const MethodInputs& in, const Seed& s, const Composite& composite, Value low = {},
           Value high = {}) {
   return propagate({in.forward.input, s.output, s.relevance, low ? low : in.low, high ? high : in.high},
-                   composite, in.ledger);
+                   composite, {in.ledger, in.rules});
 }
 
 Value box_edge(const MethodInputs& in, const std::string& text, const char* name) {
@@ -66,19 +67,27 @@ std::string rule(const std::string& name, const Parameters& p, std::vector<std::
   return text;
 }
 
-/// Rules of sums and averages.
+/// Rules of sums and averages. `sums=gradient` is zennit's treatment of what networks write as functions:
+/// sums, factors, normalization by hand, constant matrices that are no layer.
 Composite sharing(const Parameters& p) {
-  const auto rule_of = [&](const char* key) {
-    return p.text(key) == "gradient" ? "gradient" : "norm:epsilon=" + to_string(p.at("stabilizer"));
-  };
-  return {{"sum", rule_of("sums")}, {"average_pool", rule_of("averages")}};
+  const std::string norm = "norm:epsilon=" + to_string(p.at("stabilizer"));
+  Composite shares;
+  if (p.text("sums") == "gradient") {
+    for (const char* function : {"standardization", "sum", "scaling", "product"})
+      shares.push_back({function, "gradient"});
+  } else {
+    shares.push_back({"sum", norm});
+  }
+  shares.push_back({"average_pool", p.text("averages") == "gradient" ? "gradient" : norm});
+  return shares;
 }
 
 /// What zennit's composites share.
 Composite with_base(const Parameters& p, Composite composite) {
-  Composite all{{"activation", "pass"}, {"normalization", "pass"}};
+  Composite all{{"activation", "pass"}};
   const Composite shares = sharing(p);
   all.insert(all.end(), shares.begin(), shares.end());
+  all.push_back({"normalization", "pass"});
   all.insert(all.end(), composite.begin(), composite.end());
   return all;
 }
@@ -89,7 +98,9 @@ std::string stabilized(const std::string& name, const Parameters& p, const std::
          more;
 }
 
-Parameter stabilizer() { return {"stabilizer", 1e-6, "stabilizer of all rules but epsilon", 0.0}; }
+Parameter stabilizer(double otherwise = 1e-6) {
+  return {"stabilizer", otherwise, "stabilizer of all rules but epsilon", 0.0};
+}
 
 Composite epsilon_plus(const Parameters& p) {
   return with_base(
@@ -122,6 +133,7 @@ Composite epsilon_alpha2_beta1_flat(const Parameters& p) {
 Composite excitation(const Parameters& p) {
   Composite all = sharing(p);
   all.push_back({"linear", stabilized("zplus", p)});
+  all.push_back({"activation", "gradient"});
   return all;
 }
 Composite all_epsilon(const Parameters& p) {
@@ -155,15 +167,17 @@ Composite deep_taylor(const Parameters& p) {
   return c;
 }
 
-Value gradient(const MethodInputs& in, const Parameters& p) { return run(in, seed(in, p, false), {}); }
+Value gradient(const MethodInputs& in, const Parameters& p) {
+  return run(in, seed(in, p, false), gradients());
+}
 Value gradient_x_input(const MethodInputs& in, const Parameters& p) {
   return in.forward.input * gradient(in, p);
 }
 Value guided_backprop(const MethodInputs& in, const Parameters& p) {
-  return run(in, seed(in, p, false), {{"op:Relu", "guided"}});
+  return run(in, seed(in, p, false), {{"op:Relu", "guided"}, {"any", "gradient"}});
 }
 Value deconvnet(const MethodInputs& in, const Parameters& p) {
-  return run(in, seed(in, p, false), {{"op:Relu", "deconvnet"}});
+  return run(in, seed(in, p, false), {{"op:Relu", "deconvnet"}, {"any", "gradient"}});
 }
 
 /// The target's logit in equal parts: satisfies conservation and says nothing.
@@ -203,8 +217,9 @@ std::vector<Parameter> lrp_parameters(std::vector<Parameter> own) {
   Parameter averages = sums;
   averages.name = "averages";
   averages.about = "how averages share relevance";
-  for (const Parameter& p : {stabilizer(), bias(), sums, averages, output_parameter(), pool_parameter()})
-    own.push_back(p);
+  for (const Parameter& p : {stabilizer(), bias(), sums, averages, output_parameter(), pool_parameter()}) {
+    if (std::ranges::find(own, p.name, &Parameter::name) == own.end()) own.push_back(p);
+  }
   return own;
 }
 
@@ -254,7 +269,7 @@ std::vector<Method> contrast_methods() {
 
 std::vector<Method> single_rule_methods() {
   return {
-      propagation<all_zero>("lrp_0", {}, "LRP-0 in every layer", "Bach et al. 2015"),
+      propagation<all_zero>("lrp_0", {stabilizer(1e-9)}, "LRP-0 in every layer", "Bach et al. 2015"),
       propagation<all_epsilon>("lrp_epsilon", {epsilon()}, "LRP-epsilon in every layer", "Bach et al. 2015"),
       propagation<all_gamma>("lrp_gamma", {gamma(0.25, 1e6)}, "LRP-gamma in every layer",
                              "Montavon et al. 2019"),

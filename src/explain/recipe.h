@@ -19,6 +19,7 @@ struct MethodInputs {
   Value one_hot;                               // [N, classes]
   Value low, high;                             // of the input's box, broadcastable
   std::vector<LedgerEntry>* ledger = nullptr;  // filled where not null
+  std::vector<NodeRule>* rules = nullptr;      // likewise, by methods that propagate relevance
 };
 
 /// All that a method of explanation is.
@@ -46,6 +47,10 @@ struct Recipe {
   Parameters parameters;
   std::string text;  // canonical
 };
+
+/// The rules that a network's nodes get, in the graph's order, without running anything; empty for methods
+/// that propagate no relevance.
+std::vector<NodeRule> rules_of(const Network& network, const Recipe& recipe);
 
 /// Throws UsageError for unknown methods, parameters and values, naming the nearest.
 Recipe parse_recipe(std::string_view text);

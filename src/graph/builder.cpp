@@ -66,15 +66,22 @@ Type infer_leaf(const NodeView& v) { return v.node.type; }
 
 }  // namespace
 
-const Operator kInput = {.name = "Input", .infer = infer_leaf};
-const Operator kConstant = {.name = "Constant", .infer = infer_leaf};
-const Operator kFill = {.name = "Fill", .infer = [](const NodeView& v) {
-                          return Type{DType::f32, Shape(v.node.attributes.integers("shape"))};
-                        }};
+const Operator kInput = {.name = "Input", .infer = infer_leaf, .traits = {.behaviour = Behaviour::leaf}};
+const Operator kConstant = {
+    .name = "Constant", .infer = infer_leaf, .traits = {.behaviour = Behaviour::leaf}};
+const Operator kFill = {.name = "Fill",
+                        .infer =
+                            [](const NodeView& v) {
+                              return Type{DType::f32, Shape(v.node.attributes.integers("shape"))};
+                            },
+                        .traits = {.behaviour = Behaviour::leaf}};
 
-const Operator kState = {.name = "State", .infer = [](const NodeView& v) {
-                           return Type{DType::f32, Shape(v.node.attributes.integers("shape"))};
-                         }};
+const Operator kState = {.name = "State",
+                         .infer =
+                             [](const NodeView& v) {
+                               return Type{DType::f32, Shape(v.node.attributes.integers("shape"))};
+                             },
+                         .traits = {.behaviour = Behaviour::leaf}};
 
 const Type& NodeView::input(std::size_t i) const {
   if (!has(i)) throw Error(fmt::format("input {} is missing", i));

@@ -44,12 +44,28 @@ enum class Kind : std::uint8_t {
   normalization,  // BatchNormalization that could not be folded
   average_pool,   // AveragePool, mean over all positions
   max_pool,
-  sum,  // Add of two variable values
+  sum,      // Add, Sub, ReduceSum
+  scaling,  // Neg, and Mul and Div by constants
   softmax,
+};
+
+/// How relevance passes through an operator (docs/methods.md, "Behaviours"; ops/behaviour.h tells that of a
+/// node, which is linear where a product has one constant operand).
+enum class Behaviour : std::uint8_t {
+  undeclared,
+  leaf,           // nothing lies behind it
+  linear,         // in proportion to contributions; scaling and signs leave it unchanged
+  bilinear,       // a product of two variable values
+  normalization,  // by its own mean and deviation, or by stored ones
+  softmax,
+  elementwise,
+  selection,   // each result is an element of an input, or padding
+  derivative,  // nothing better is known than the derivative
 };
 
 struct Traits {
   Kind kind = Kind::other;
+  Behaviour behaviour = Behaviour::undeclared;
   bool commutative = false;  // the order of the two inputs does not matter
   bool selects = false;      // every element of the result is an element of an input (or padding)
   Elementwise elementwise;

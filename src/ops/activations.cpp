@@ -131,7 +131,9 @@ Value canonical_clip(Value node, const std::vector<bool>&) {
 }
 
 Traits activation(Tile tile, std::vector<float> (*parameters)(const Attributes&) = nullptr) {
-  return {.kind = Kind::activation, .elementwise = {.tile = tile, .parameters = parameters}};
+  return {.kind = Kind::activation,
+          .behaviour = Behaviour::elementwise,
+          .elementwise = {.tile = tile, .parameters = parameters}};
 }
 
 float attribute(const Attributes& a, std::string_view name, double otherwise) {

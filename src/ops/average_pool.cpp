@@ -117,7 +117,7 @@ const Operator kAveragePool = {
           emit_pool(l, id, x, l.result(id, x.layout), pool_geometry(l.node(id).attributes, x.shape), forward,
                     false);
         },
-    .traits = {.kind = Kind::average_pool},
+    .traits = {.kind = Kind::average_pool, .behaviour = Behaviour::linear},
 };
 
 const Operator kAveragePoolTranspose = {
@@ -146,6 +146,7 @@ const Operator kAveragePoolTranspose = {
           const PoolGeometry g = pool_geometry(l.node(id).attributes, input_shape(l.node(id).attributes));
           emit_pool(l, id, s, l.result(id, s.layout), g, backward, true);
         },
+    .traits = {.behaviour = Behaviour::linear},
 };
 
 }  // namespace heatproof

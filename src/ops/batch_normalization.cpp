@@ -194,7 +194,7 @@ const Operator kBatchNormalization = {
     .canonicalize = fold,
     .windowed = [](const NodeView&) { return std::optional(Windowed{}); },
     .lower = lower,
-    .traits = {.kind = Kind::normalization},
+    .traits = {.kind = Kind::normalization, .behaviour = Behaviour::normalization},
 };
 
 }  // namespace heatproof

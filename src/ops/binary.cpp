@@ -228,17 +228,63 @@ std::optional<Linear> add_linear(Value node) {
   return view;
 }
 
-/// Multiplication by a constant.
+/// One of the two weights of a difference.
+Value weight_of(Value w, std::int64_t i) {
+  return reshape(w.builder().add(kSlice, {w},
+                                 {{"starts", std::vector<std::int64_t>{i}},
+                                  {"ends", std::vector<std::int64_t>{i + 1}},
+                                  {"steps", std::vector<std::int64_t>{1}}}),
+                 {});
+}
+
+/// A difference is a sum with weights 1 and −1, so that rules that take contributions apart by sign see those
+/// of x and of −y.
+std::optional<Linear> sub_linear(Value node) {
+  constexpr float kSigns[] = {1, -1};
+  const bool both = !node.input(0).constant() && !node.input(1).constant();
+  if (node.input(0).constant() && node.input(1).constant()) return std::nullopt;
+  Linear view{.w = node.builder().constant(Tensor::of({2}, std::span<const float>(kSigns))), .output = node};
+  const std::int64_t first = node.input(0).constant() ? 1 : 0;
+  if (both)
+    view.a.assign({node.input(0), node.input(1)});
+  else
+    view.a.push_back(node.input(static_cast<std::size_t>(first)));
+  if (!both) view.b = first == 0 ? -node.input(1) : node.input(0);
+  view.apply = [shape = node.shape(), first](const Operands& a, Value w, Value b) {
+    Value z = expand(weight_of(w, first) * a[0], shape);
+    if (a.size() > 1) z = z + weight_of(w, 1) * a[1];
+    return b ? z + b : z;
+  };
+  std::vector<Shape> shapes;
+  for (const Value& a : view.a) shapes.push_back(a.shape());
+  view.transpose = [shapes, first](Value w, Value s) {
+    Operands parts;
+    for (std::size_t i = 0; i < shapes.size(); ++i)
+      parts.push_back(sum_to(weight_of(w, first + static_cast<std::int64_t>(i)) * s, shapes[i]));
+    return parts;
+  };
+  return view;
+}
+
+/// Multiplication of x by w.
+Linear scaling(Value node, Value x, Value w) {
+  return {.a = {x},
+          .w = w,
+          .b = {},
+          .output = node,
+          .apply = [](const Operands& a, Value v, Value b) { return b ? a[0] * v + b : a[0] * v; },
+          .transpose = [shape = x.shape()](Value v, Value s) { return Operands{sum_to(s * v, shape)}; }};
+}
+
 std::optional<Linear> mul_linear(Value node) {
   const std::size_t variable = node.input(0).constant() ? 1 : 0;
   if (!node.input(1 - variable).constant()) return std::nullopt;
-  return Linear{.a = {node.input(variable)},
-                .w = node.input(1 - variable),
-                .b = {},
-                .output = node,
-                .apply = [](const Operands& a, Value w, Value b) { return b ? a[0] * w + b : a[0] * w; },
-                .transpose = [shape = node.input(variable).shape()](
-                                 Value w, Value s) { return Operands{sum_to(s * w, shape)}; }};
+  return scaling(node, node.input(variable), node.input(1 - variable));
+}
+
+std::optional<Linear> div_linear(Value node) {
+  if (!node.input(1).constant()) return std::nullopt;
+  return scaling(node, node.input(0), node.builder().add(kReciprocal, {node.input(1)}));
 }
 
 Value canonical_max(Value node, const std::vector<bool>&) {
@@ -275,13 +321,18 @@ const Operator kAdd = {.name = "Add",
                        .canonicalize = absorb_bias,
                        .fold = [](const NodeView& v) { return fold(v, std::plus<std::int64_t>()); },
                        .sign = sign_add,
-                       .traits = {.kind = Kind::sum, .commutative = true, .elementwise = {.tile = add}}};
-const Operator kSub = {.name = "Sub",
-                       .infer = infer,
-                       .derivative = sub_derivative,
-                       .simplify = simplify_sub,
-                       .fold = [](const NodeView& v) { return fold(v, std::minus<std::int64_t>()); },
-                       .traits = {.elementwise = {.tile = sub}}};
+                       .traits = {.kind = Kind::sum,
+                                  .behaviour = Behaviour::linear,
+                                  .commutative = true,
+                                  .elementwise = {.tile = add}}};
+const Operator kSub = {
+    .name = "Sub",
+    .infer = infer,
+    .derivative = sub_derivative,
+    .linear = sub_linear,
+    .simplify = simplify_sub,
+    .fold = [](const NodeView& v) { return fold(v, std::minus<std::int64_t>()); },
+    .traits = {.kind = Kind::sum, .behaviour = Behaviour::linear, .elementwise = {.tile = sub}}};
 const Operator kMul = {.name = "Mul",
                        .infer = infer,
                        .derivative = mul_derivative,
@@ -290,45 +341,52 @@ const Operator kMul = {.name = "Mul",
                        .canonicalize = canonical_mul,
                        .fold = [](const NodeView& v) { return fold(v, std::multiplies<std::int64_t>()); },
                        .sign = sign_mul,
-                       .traits = {.commutative = true, .elementwise = {.tile = mul}}};
-const Operator kDiv = {.name = "Div",
-                       .infer = infer,
-                       .derivative = div_derivative,
-                       .simplify = simplify_div,
-                       .fold =
-                           [](const NodeView& v) {
-                             return fold(v, [](std::int64_t a, std::int64_t b) {
-                               if (b == 0) throw Error("division of integers by zero");
-                               return a / b;
-                             });
-                           },
-                       .sign = sign_mul,
-                       .traits = {.elementwise = {.tile = div}}};
+                       .traits = {.kind = Kind::scaling,
+                                  .behaviour = Behaviour::bilinear,
+                                  .commutative = true,
+                                  .elementwise = {.tile = mul}}};
+const Operator kDiv = {
+    .name = "Div",
+    .infer = infer,
+    .derivative = div_derivative,
+    .linear = div_linear,
+    .simplify = simplify_div,
+    .fold =
+        [](const NodeView& v) {
+          return fold(v, [](std::int64_t a, std::int64_t b) {
+            if (b == 0) throw Error("division of integers by zero");
+            return a / b;
+          });
+        },
+    .sign = sign_mul,
+    .traits = {.kind = Kind::scaling, .behaviour = Behaviour::derivative, .elementwise = {.tile = div}}};
 const Operator kPow = {
     .name = "Pow",
     .infer = infer,
     .derivative = pow_derivative,
     .fold =
         [](const NodeView& v) { return v.node.type.dtype == DType::f32 ? fold_elementwise(v) : Tensor(); },
-    .traits = {.elementwise = {.tile = pow}}};
-const Operator kMax = {.name = "Max",
-                       .infer = infer,
-                       .derivative = extreme_derivative,
-                       .canonicalize = canonical_max,
-                       .fold =
-                           [](const NodeView& v) {
-                             return fold(v, [](std::int64_t a, std::int64_t b) { return std::max(a, b); });
-                           },
-                       .sign = sign_max,
-                       .traits = {.commutative = true, .elementwise = {.tile = max}}};
-const Operator kMin = {.name = "Min",
-                       .infer = infer,
-                       .derivative = extreme_derivative,
-                       .fold =
-                           [](const NodeView& v) {
-                             return fold(v, [](std::int64_t a, std::int64_t b) { return std::min(a, b); });
-                           },
-                       .sign = sign_add,
-                       .traits = {.commutative = true, .elementwise = {.tile = min}}};
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = pow}}};
+const Operator kMax = {
+    .name = "Max",
+    .infer = infer,
+    .derivative = extreme_derivative,
+    .canonicalize = canonical_max,
+    .fold =
+        [](const NodeView& v) {
+          return fold(v, [](std::int64_t a, std::int64_t b) { return std::max(a, b); });
+        },
+    .sign = sign_max,
+    .traits = {.behaviour = Behaviour::selection, .commutative = true, .elementwise = {.tile = max}}};
+const Operator kMin = {
+    .name = "Min",
+    .infer = infer,
+    .derivative = extreme_derivative,
+    .fold =
+        [](const NodeView& v) {
+          return fold(v, [](std::int64_t a, std::int64_t b) { return std::min(a, b); });
+        },
+    .sign = sign_add,
+    .traits = {.behaviour = Behaviour::selection, .commutative = true, .elementwise = {.tile = min}}};
 
 }  // namespace heatproof

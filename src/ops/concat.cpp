@@ -154,7 +154,7 @@ const Operator kConcat = {
       return Windowed{.attributes = v.node.attributes};
     },
     .lower = lower,
-    .traits = {.selects = true},
+    .traits = {.behaviour = Behaviour::selection, .selects = true},
 };
 
 }  // namespace heatproof

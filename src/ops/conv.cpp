@@ -350,7 +350,7 @@ const Operator kConv = {
     .sign = sign,
     .windowed = windowed,
     .lower = lower_conv,
-    .traits = {.kind = Kind::convolution},
+    .traits = {.kind = Kind::convolution, .behaviour = Behaviour::linear},
 };
 
 }  // namespace heatproof

@@ -154,7 +154,7 @@ const Operator kConvTranspose = {
     .simplify = simplify,
     .sign = sign,
     .lower = lower_conv_transpose,
-    .traits = {.kind = Kind::convolution},
+    .traits = {.kind = Kind::convolution, .behaviour = Behaviour::linear},
 };
 
 }  // namespace heatproof

@@ -55,6 +55,7 @@ const Operator kExpand = {
           copy.size = element_size(l.node(id));
           emit_copy(l, "Expand", x.buffer, y.buffer, copy);
         },
+    .traits = {.behaviour = Behaviour::selection},
 };
 
 }  // namespace heatproof

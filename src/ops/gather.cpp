@@ -102,7 +102,7 @@ const Operator kGather = {
             pieces.push_back({x.buffer, std::move(copy)});
           emit_copies(l, "Gather", std::move(pieces), y.buffer);
         },
-    .traits = {.selects = true},
+    .traits = {.behaviour = Behaviour::selection, .selects = true},
 };
 
 }  // namespace heatproof

@@ -111,7 +111,7 @@ const Operator kLinear = {
     .simplify = simplify,
     .sign = sign,
     .lower = lower,
-    .traits = {.kind = Kind::dense},
+    .traits = {.kind = Kind::dense, .behaviour = Behaviour::linear},
 };
 
 }  // namespace heatproof

@@ -41,6 +41,28 @@ std::vector<Value> derivative(Value n, Value g) {
   return gradients;
 }
 
+/// By a constant matrix on either side. (Matrices on the right become Linear where they have two axes.)
+std::optional<Linear> linear(Value node) {
+  const bool left = node.input(0).constant();
+  if (left == node.input(1).constant()) return std::nullopt;
+  const Value x = node.input(left ? 1 : 0);
+  return Linear{
+      .a = {x},
+      .w = node.input(left ? 0 : 1),
+      .b = {},
+      .output = node,
+      .apply =
+          [left](const Operands& a, Value w, Value b) {
+            const Value z = left ? product(w, a[0]) : product(a[0], w);
+            return b ? z + b : z;
+          },
+      .transpose =
+          [left, shape = x.shape()](Value w, Value s) {
+            return Operands{sum_to(left ? product(swap_last(w), s) : product(s, swap_last(w)), shape)};
+          },
+  };
+}
+
 Value canonical(Value node, const std::vector<bool>&) {
   const Value w = node.input(1);
   if (!w.constant() || w.shape().rank() != 2 || node.input(0).constant()) return {};
@@ -71,6 +93,7 @@ const Operator kMatMul = {
     .name = "MatMul",
     .infer = infer,
     .derivative = derivative,
+    .linear = linear,
     .simplify =
         [](Builder& g, const NodeView& v) {
           const bool zero = v.inputs[0]->sign == Sign::zero || v.inputs[1]->sign == Sign::zero;
@@ -78,6 +101,7 @@ const Operator kMatMul = {
         },
     .canonicalize = canonical,
     .lower = lower,
+    .traits = {.behaviour = Behaviour::bilinear},
 };
 
 }  // namespace heatproof

@@ -277,7 +277,7 @@ const Operator kMaxPool = {
           const PoolGeometry g = pool_geometry(l.node(id).attributes, x.shape);
           emit_pool(l, id, x, l.result(id, x.layout), g, forward, false);
         },
-    .traits = {.kind = Kind::max_pool, .selects = true},
+    .traits = {.kind = Kind::max_pool, .behaviour = Behaviour::selection, .selects = true},
 };
 
 const Operator kMaxPoolGradient = {
@@ -295,6 +295,7 @@ const Operator kMaxPoolGradient = {
         },
     .sign = [](const NodeView& v) { return v.inputs[1]->sign; },
     .lower = lower_gradient,
+    .traits = {.behaviour = Behaviour::selection},
 };
 
 }  // namespace heatproof

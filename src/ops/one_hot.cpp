@@ -34,6 +34,7 @@ const Operator kOneHot = {
                     };
                   }});
         },
+    .traits = {.behaviour = Behaviour::derivative},
 };
 
 }  // namespace heatproof

@@ -85,6 +85,7 @@ const Operator kPad = {
         },
     .windowed = windowed,
     .lower = lower,
+    .traits = {.behaviour = Behaviour::selection},
 };
 
 }  // namespace heatproof

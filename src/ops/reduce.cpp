@@ -291,7 +291,8 @@ const Operator kReduceSum = {
     .canonicalize = sum_of_stack,
     .fold = fold_integers,
     .sign = keep_sign,
-    .lower = lower<Reduction::sum>};
+    .lower = lower<Reduction::sum>,
+    .traits = {.kind = Kind::sum, .behaviour = Behaviour::linear}};
 const Operator kReduceMean = {
     .name = "ReduceMean",
     .infer = infer,
@@ -304,21 +305,25 @@ const Operator kReduceMean = {
     .simplify = simplify_mean,
     .sign = keep_sign,
     .lower = lower<Reduction::mean>,
-    .traits = {.kind = Kind::average_pool}};
+    .traits = {.kind = Kind::average_pool, .behaviour = Behaviour::linear}};
 const Operator kReduceMax = {.name = "ReduceMax",
                              .infer = infer,
                              .derivative = extreme_derivative,
                              .fold = fold_integers,
                              .sign = keep_sign,
                              .lower = lower<Reduction::max>,
-                             .traits = {.kind = Kind::max_pool}};
+                             .traits = {.kind = Kind::max_pool, .behaviour = Behaviour::selection}};
 const Operator kReduceMin = {.name = "ReduceMin",
                              .infer = infer,
                              .derivative = extreme_derivative,
                              .fold = fold_integers,
                              .sign = keep_sign,
-                             .lower = lower<Reduction::min>};
-const Operator kReduceProd = {
-    .name = "ReduceProd", .infer = infer, .fold = fold_integers, .lower = lower<Reduction::prod>};
+                             .lower = lower<Reduction::min>,
+                             .traits = {.behaviour = Behaviour::selection}};
+const Operator kReduceProd = {.name = "ReduceProd",
+                              .infer = infer,
+                              .fold = fold_integers,
+                              .lower = lower<Reduction::prod>,
+                              .traits = {.behaviour = Behaviour::derivative}};
 
 }  // namespace heatproof

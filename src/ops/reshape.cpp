@@ -29,7 +29,7 @@ const Operator kReshape = {
     .fold = [](const NodeView& v) { return v.inputs[0]->constant.reshaped(v.node.type.shape); },
     .sign = keep_sign,
     .lower = [](Lowering& l, NodeId id) { l.alias(id, l.plain(l.input(id, 0))); },
-    .traits = {.selects = true},
+    .traits = {.behaviour = Behaviour::selection, .selects = true},
 };
 
 }  // namespace heatproof

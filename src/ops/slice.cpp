@@ -164,7 +164,7 @@ const Operator kSlice = {
           copy.size = element_size(l.node(id));
           emit_copy(l, "Slice", x.buffer, y.buffer, copy);
         },
-    .traits = {.selects = true},
+    .traits = {.behaviour = Behaviour::selection, .selects = true},
 };
 
 const Operator kUnslice = {
@@ -196,6 +196,7 @@ const Operator kUnslice = {
           emit_copy(l, "Unslice", x.buffer, y.buffer, copy_of(y.shape, x.shape, r, false, x.layout), true,
                     static_cast<std::size_t>(stored_elements(y.shape, y.layout)) * sizeof(float));
         },
+    .traits = {.behaviour = Behaviour::selection},
 };
 
 }  // namespace heatproof

@@ -96,7 +96,7 @@ const Operator kSoftmax = {
     .derivative = [](Value n, Value g) { return std::vector{n * (g - sum_along(g * n, n))}; },
     .sign = always_non_negative,
     .lower = lower<false>,
-    .traits = {.kind = Kind::softmax},
+    .traits = {.kind = Kind::softmax, .behaviour = Behaviour::softmax},
 };
 
 const Operator kLogSoftmax = {
@@ -106,7 +106,7 @@ const Operator kLogSoftmax = {
                      Value g) { return std::vector{g - g.builder().add(kExp, {n}) * sum_along(g, n)}; },
     .sign = [](const NodeView&) { return Sign::non_positive; },
     .lower = lower<true>,
-    .traits = {.kind = Kind::softmax},
+    .traits = {.kind = Kind::softmax, .behaviour = Behaviour::softmax},
 };
 
 }  // namespace heatproof

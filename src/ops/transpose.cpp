@@ -86,7 +86,7 @@ const Operator kTranspose = {
           copy.size = element_size(l.node(id));
           emit_copy(l, "Transpose", x.buffer, y.buffer, copy);
         },
-    .traits = {.selects = true},
+    .traits = {.behaviour = Behaviour::selection, .selects = true},
 };
 
 }  // namespace heatproof

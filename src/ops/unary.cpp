@@ -61,25 +61,36 @@ std::vector<Value> no_gradient(Value node, Value) { return {zeros_like(node.inpu
 
 Value apply(const Operator& op, Value x) { return x.builder().add(op, {x}); }
 
+std::optional<Linear> linear_neg(Value node) {
+  return Linear{.a = {node.input(0)},
+                .w = node.builder().fill({}, -1),
+                .b = {},
+                .output = node,
+                .apply = [](const Operands& a, Value w, Value b) { return b ? a[0] * w + b : a[0] * w; },
+                .transpose = [](Value w, Value s) { return Operands{s * w}; }};
+}
+
 }  // namespace
 
-const Operator kNeg = {.name = "Neg",
-                       .infer = infer_same,
-                       .derivative = [](Value, Value g) { return std::vector{-g}; },
-                       .simplify =
-                           [](Builder& g, const NodeView& v) {
-                             if (v.inputs[0]->op == &kNeg) return Value(&g, v.inputs[0]->inputs[0]);
-                             return simplify_unary(g, v);
-                           },
-                       .fold = fold_elementwise,
-                       .sign =
-                           [](const NodeView& v) {
-                             const Sign s = v.inputs[0]->sign;
-                             return s == Sign::non_negative   ? Sign::non_positive
-                                    : s == Sign::non_positive ? Sign::non_negative
-                                                              : s;
-                           },
-                       .traits = {.elementwise = {.tile = neg}}};
+const Operator kNeg = {
+    .name = "Neg",
+    .infer = infer_same,
+    .derivative = [](Value, Value g) { return std::vector{-g}; },
+    .linear = linear_neg,
+    .simplify =
+        [](Builder& g, const NodeView& v) {
+          if (v.inputs[0]->op == &kNeg) return Value(&g, v.inputs[0]->inputs[0]);
+          return simplify_unary(g, v);
+        },
+    .fold = fold_elementwise,
+    .sign =
+        [](const NodeView& v) {
+          const Sign s = v.inputs[0]->sign;
+          return s == Sign::non_negative   ? Sign::non_positive
+                 : s == Sign::non_positive ? Sign::non_negative
+                                           : s;
+        },
+    .traits = {.kind = Kind::scaling, .behaviour = Behaviour::linear, .elementwise = {.tile = neg}}};
 const Operator kAbs = {
     .name = "Abs",
     .infer = infer_same,
@@ -90,7 +101,7 @@ const Operator kAbs = {
         },
     .fold = fold_elementwise,
     .sign = always_non_negative,
-    .traits = {.elementwise = {.tile = absolute}}};
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = absolute}}};
 const Operator kStep = {.name = "Step",
                         .infer = infer_same,
                         .derivative = no_gradient,
@@ -100,94 +111,103 @@ const Operator kStep = {.name = "Step",
                                                                         : Value{};
                             },
                         .sign = always_non_negative,
-                        .traits = {.elementwise = {.tile = step_tile}}};
+                        .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = step_tile}}};
 const Operator kPositive = {
     .name = "Positive",
     .infer = infer_same,
     .derivative = [](Value n, Value g) { return std::vector{g * step(n)}; },
     .simplify = [](Builder& g, const NodeView& v) { return simplify_sign_known(g, v, true); },
     .sign = always_non_negative,
-    .traits = {.elementwise = {.tile = positive_tile}}};
+    .traits = {.behaviour = Behaviour::selection, .elementwise = {.tile = positive_tile}}};
 const Operator kNegative = {
     .name = "Negative",
     .infer = infer_same,
     .derivative = [](Value n, Value g) { return std::vector{g * step(-n)}; },
     .simplify = [](Builder& g, const NodeView& v) { return simplify_sign_known(g, v, false); },
     .sign = [](const NodeView&) { return Sign::non_positive; },
-    .traits = {.elementwise = {.tile = negative_tile}}};
+    .traits = {.behaviour = Behaviour::selection, .elementwise = {.tile = negative_tile}}};
 const Operator kStabilize = {
     .name = "Stabilize",
     .infer = infer_same,
     .derivative = [](Value, Value g) { return std::vector{g}; },
     .sign = keep_sign,
-    .traits = {.elementwise = {.tile = stabilize_tile, .parameters = [](const Attributes& a) {
+    .traits = {.behaviour = Behaviour::elementwise,
+               .elementwise = {.tile = stabilize_tile, .parameters = [](const Attributes& a) {
                                  return std::vector{static_cast<float>(a.number("epsilon", 1e-6))};
                                }}}};
-const Operator kSign = {.name = "Sign",
-                        .infer = infer_same,
-                        .derivative = no_gradient,
-                        .fold = fold_elementwise,
-                        .sign = keep_sign,
-                        .traits = {.elementwise = {.tile = map<sign_of>}}};
+const Operator kSign = {
+    .name = "Sign",
+    .infer = infer_same,
+    .derivative = no_gradient,
+    .fold = fold_elementwise,
+    .sign = keep_sign,
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<sign_of>}}};
 const Operator kExp = {.name = "Exp",
                        .infer = infer_same,
                        .derivative = [](Value n, Value g) { return std::vector{g * n}; },
                        .fold = fold_elementwise,
                        .sign = always_non_negative,
-                       .traits = {.elementwise = {.tile = exponential}}};
-const Operator kLog = {.name = "Log",
-                       .infer = infer_same,
-                       .derivative = [](Value n, Value g) { return std::vector{g / n.input(0)}; },
-                       .fold = fold_elementwise,
-                       .traits = {.elementwise = {.tile = map<std::log>}}};
-const Operator kSqrt = {.name = "Sqrt",
-                        .infer = infer_same,
-                        .derivative = [](Value n, Value g) { return std::vector{g * 0.5 / n}; },
-                        .fold = fold_elementwise,
-                        .sign = always_non_negative,
-                        .traits = {.elementwise = {.tile = square_root}}};
-const Operator kReciprocal = {.name = "Reciprocal",
-                              .infer = infer_same,
-                              .derivative = [](Value n, Value g) { return std::vector{-(g * n * n)}; },
-                              .fold = fold_elementwise,
-                              .sign = keep_sign,
-                              .traits = {.elementwise = {.tile = reciprocal}}};
-const Operator kErf = {.name = "Erf",
-                       .infer = infer_same,
-                       .derivative =
-                           [](Value n, Value g) {
-                             const Value x = n.input(0);
-                             return std::vector{g * 1.1283791670955126 * apply(kExp, -(x * x))};  // 2/√π
-                           },
-                       .fold = fold_elementwise,
-                       .sign = keep_sign,
-                       .traits = {.elementwise = {.tile = error_function}}};
-const Operator kFloor = {.name = "Floor",
-                         .infer = infer_same,
-                         .derivative = no_gradient,
-                         .fold = fold_elementwise,
-                         .traits = {.elementwise = {.tile = map<std::floor>}}};
-const Operator kCeil = {.name = "Ceil",
-                        .infer = infer_same,
-                        .derivative = no_gradient,
-                        .fold = fold_elementwise,
-                        .traits = {.elementwise = {.tile = map<std::ceil>}}};
-const Operator kRound = {.name = "Round",  // halves to even, as ONNX says
-                         .infer = infer_same,
-                         .derivative = no_gradient,
-                         .fold = fold_elementwise,
-                         .traits = {.elementwise = {.tile = map<std::nearbyint>}}};
+                       .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = exponential}}};
+const Operator kLog = {
+    .name = "Log",
+    .infer = infer_same,
+    .derivative = [](Value n, Value g) { return std::vector{g / n.input(0)}; },
+    .fold = fold_elementwise,
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<std::log>}}};
+const Operator kSqrt = {
+    .name = "Sqrt",
+    .infer = infer_same,
+    .derivative = [](Value n, Value g) { return std::vector{g * 0.5 / n}; },
+    .fold = fold_elementwise,
+    .sign = always_non_negative,
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = square_root}}};
+const Operator kReciprocal = {
+    .name = "Reciprocal",
+    .infer = infer_same,
+    .derivative = [](Value n, Value g) { return std::vector{-(g * n * n)}; },
+    .fold = fold_elementwise,
+    .sign = keep_sign,
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = reciprocal}}};
+const Operator kErf = {
+    .name = "Erf",
+    .infer = infer_same,
+    .derivative =
+        [](Value n, Value g) {
+          const Value x = n.input(0);
+          return std::vector{g * 1.1283791670955126 * apply(kExp, -(x * x))};  // 2/√π
+        },
+    .fold = fold_elementwise,
+    .sign = keep_sign,
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = error_function}}};
+const Operator kFloor = {
+    .name = "Floor",
+    .infer = infer_same,
+    .derivative = no_gradient,
+    .fold = fold_elementwise,
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<std::floor>}}};
+const Operator kCeil = {
+    .name = "Ceil",
+    .infer = infer_same,
+    .derivative = no_gradient,
+    .fold = fold_elementwise,
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<std::ceil>}}};
+const Operator kRound = {
+    .name = "Round",  // halves to even, as ONNX says
+    .infer = infer_same,
+    .derivative = no_gradient,
+    .fold = fold_elementwise,
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<std::nearbyint>}}};
 const Operator kSin = {
     .name = "Sin",
     .infer = infer_same,
     .derivative = [](Value n, Value g) { return std::vector{g * apply(kCos, n.input(0))}; },
     .fold = fold_elementwise,
-    .traits = {.elementwise = {.tile = map<std::sin>}}};
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<std::sin>}}};
 const Operator kCos = {
     .name = "Cos",
     .infer = infer_same,
     .derivative = [](Value n, Value g) { return std::vector{-(g * apply(kSin, n.input(0)))}; },
     .fold = fold_elementwise,
-    .traits = {.elementwise = {.tile = map<std::cos>}}};
+    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<std::cos>}}};
 
 }  // namespace heatproof

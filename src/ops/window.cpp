@@ -220,12 +220,14 @@ const Operator kGatherWindow = {
           return v.node.attributes.number("outside", 0) == 0 ? v.inputs[0]->sign : Sign::any;
         },
     .lower = lower_gather,
+    .traits = {.behaviour = Behaviour::selection},
 };
 
 const Operator kScatterWindow = {
     .name = "ScatterWindow",
     .infer = infer_scatter,
     .lower = lower_scatter,
+    .traits = {.behaviour = Behaviour::selection},
 };
 
 }  // namespace heatproof

@@ -23,4 +23,9 @@ TEST(Registry, EveryOperatorCanBeInferredAndComputed) {
   }
 }
 
+TEST(Registry, EveryOperatorDeclaresHowRelevancePasses) {
+  for (const Operator* op : all_operators())
+    EXPECT_NE(op->traits.behaviour, Behaviour::undeclared) << op->name;
+}
+
 }  // namespace heatproof

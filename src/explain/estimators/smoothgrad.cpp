@@ -25,7 +25,7 @@ Graph gradient_graph(const Network& network, const Parameters& p, std::int64_t c
   const Value target = g.input("target", {DType::i64, {count}});
   const ForwardView forward = forward_view(g, network.graph(count), x, network.options().output_name);
   const Value one_hot = g.add(kOneHot, {target}, {{"depth", network.classes()}});
-  g.output("gradient", propagate({x, explained(forward, p), one_hot, {}, {}}, {}));
+  g.output("gradient", propagate({x, explained(forward, p), one_hot, {}, {}}, gradients()));
   return g.build();
 }
 

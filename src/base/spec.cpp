@@ -140,6 +140,7 @@ Parameters::Parameters(const Spec& spec, std::span<const Parameter> table) {
                                    known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
     }
     values_[key] = parse_value(spec.name, *it, text);
+    given_.insert(key);
   }
 }
 

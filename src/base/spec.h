@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,10 +52,13 @@ class Parameters {
   const std::string& text(std::string_view name) const { return std::get<std::string>(at(name)); }
   bool has(std::string_view name) const { return values_.find(name) != values_.end(); }
   const ParameterValue& at(std::string_view name) const;
-  bool operator==(const Parameters&) const = default;
+  /// Whether a value was written down, be it the default's.
+  bool given(std::string_view name) const { return given_.find(name) != given_.end(); }
+  bool operator==(const Parameters& other) const { return values_ == other.values_; }
 
  private:
   std::map<std::string, ParameterValue, std::less<>> values_;
+  std::set<std::string, std::less<>> given_;
 };
 
 /// `name`, or `name:key=value,...` with every parameter that differs from its default, in the table's order.

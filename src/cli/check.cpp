@@ -11,6 +11,8 @@
 #include "cli/health.h"
 #include "cli/inputs.h"
 #include "cli/rule_notes.h"
+#include "cli/outputs.h"
+#include "cli/score_notes.h"
 #include "cli/selection_report.h"
 #include "explain/equivalents.h"
 #include "heatproof/error.h"
@@ -213,7 +215,7 @@ std::string targets_text(const Session& session, const Survey& all) {
   constexpr std::size_t kNamed = 8;
   std::string text;
   for (std::size_t i = 0; i < std::min(kNamed, targets.size()); ++i)
-    text += fmt::format("{}{}: {}", i == 0 ? "" : ", ", all.items[i].name, session.labels().name(targets[i]));
+    text += fmt::format("{}{}: {}", i == 0 ? "" : ", ", all.items[i].name, target_name(session, targets[i]));
   return targets.size() > kNamed ? text + fmt::format(" and {} more", targets.size() - kNamed) : text;
 }
 
@@ -310,6 +312,9 @@ void check_command(const GlobalFlags& global, const CheckFlags& f) {
   const Recipe recipe = read_recipe(f.recipe);
   validate(f);
   const Session session(global, f.model);
+  std::vector<MetricSpec> metrics;
+  for (const std::string& text : f.metrics) metrics.push_back(parse_metric(text));
+  note_scores(global, session.network(), std::span(&recipe, 1), metrics);
   const InputSource inputs = session.open(f.input, f.limit);
   const Masks masks = masks_of(inputs, f);
   Survey all = survey(session, inputs, Targets(f.target, session, inputs), masks);

@@ -9,6 +9,7 @@
 #include "cli/health.h"
 #include "cli/inputs.h"
 #include "cli/rule_notes.h"
+#include "cli/score_notes.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
 #include "report/page.h"
@@ -166,6 +167,8 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
     warn_of_derivatives(global, network, std::span(&*recipe, 1));
     explainer.emplace(network, std::vector{*recipe}, session.explain_options(global.seed));
   }
+  note_scores(global, network, recipe ? std::span<const Recipe>(&*recipe, 1) : std::span<const Recipe>(),
+              std::span(&metric, 1));
   std::optional<Donors> lent;  // read when a metric borrows
   const auto donors = [&]() -> const Donors& {
     if (!lent) lent = survey(session, inputs, targets, {}).donors(inputs);

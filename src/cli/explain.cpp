@@ -9,6 +9,8 @@
 #include "cli/health.h"
 #include "cli/inputs.h"
 #include "cli/rule_notes.h"
+#include "cli/outputs.h"
+#include "cli/score_notes.h"
 #include "cli/selection_report.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
@@ -70,7 +72,7 @@ void print_explained(const GlobalFlags& global, const Session& session, const Re
   } else if (!global.quiet) {
     for (std::size_t i = 0; i < told.items.size(); ++i) {
       fmt::print("{}  {}  score {:.4g}  relevance {:.4g}\n", told.items[i].name,
-                 session.labels().name(told.targets[i]), told.scores[i], told.sums[i]);
+                 target_name(session, told.targets[i]), told.scores[i], told.sums[i]);
     }
   }
 }
@@ -78,6 +80,7 @@ void print_explained(const GlobalFlags& global, const Session& session, const Re
 void explain(const GlobalFlags& global, const ExplainFlags& f) {
   const Recipe recipe = read_recipe(f.recipe);
   const Session session(global, f.model);
+  note_scores(global, session.network(), std::span(&recipe, 1), {});
   InputSource inputs = session.open(f.input);
   if (f.allow_nonfinite) inputs.allow_nonfinite();
   const Targets targets(f.target, session, inputs);

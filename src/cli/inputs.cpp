@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/files.h"
+#include "cli/outputs.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
 
@@ -28,6 +29,11 @@ Targets::Targets(const std::string& text, const Session& session, const InputSou
   if (text.empty() || *end != '\0') {
     if (session.labels().empty())
       throw UsageError(fmt::format("--target {}: no labels are known; give an index or --labels FILE", text));
+    if (!has_labels(session.network()))
+      throw UsageError(
+          fmt::format("--target {}: labels name classes, and the network has {} outputs at many places; give "
+                      "an output's flat index",
+                      text, session.network().classes()));
     index = session.labels().find(text);
   }
   if (index < 0 || index >= session.network().classes())

@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "cli/health.h"
 #include "cli/inputs.h"
+#include "cli/outputs.h"
 #include "data/npy.h"
 #include "engine/program.h"
 #include "graph/operator.h"
@@ -114,27 +115,6 @@ class RawOutput {
   std::map<std::int64_t, Workspace> workspaces_;
 };
 
-/// The most probable classes of one input, up to five, with what is printed of them.
-nlohmann::json top_of(const Session& session, std::span<const float> row, bool print) {
-  std::vector<std::int64_t> order(row.size());
-  for (std::size_t k = 0; k < row.size(); ++k) order[k] = static_cast<std::int64_t>(k);
-  const auto five = static_cast<std::ptrdiff_t>(std::min<std::size_t>(5, row.size()));
-  const auto rank = [&](std::int64_t k) {  // NaN comes last
-    const float v = row[static_cast<std::size_t>(k)];
-    return std::isnan(v) ? -INFINITY : v;
-  };
-  std::partial_sort(order.begin(), order.begin() + five, order.end(),
-                    [&](auto a, auto b) { return rank(a) > rank(b); });
-  nlohmann::json list = nlohmann::json::array();
-  for (std::ptrdiff_t k = 0; k < five; ++k) {
-    const std::int64_t c = order[static_cast<std::size_t>(k)];
-    const float probability = row[static_cast<std::size_t>(c)];
-    list.push_back({{"class", c}, {"label", session.labels().name(c)}, {"probability", probability}});
-    if (print) fmt::print("  {:6.2f} %  {}\n", 100 * probability, session.labels().name(c));
-  }
-  return list;
-}
-
 /// Samples whose results are not finite.
 struct NotFinite {
   std::size_t count = 0;
@@ -142,9 +122,9 @@ struct NotFinite {
   Tensor input;       // of the first
 
   /// Whether sample i of a set is one of them.
-  bool add(const InputSet& set, std::size_t i, const Tensor& output, const Tensor& probabilities) {
+  bool add(const InputSet& set, std::size_t i, const Tensor& output, const Tensor& logits) {
     const auto row = static_cast<std::int64_t>(i);
-    const bool finite = all_finite(probabilities.rows(row, row + 1)) &&
+    const bool finite = all_finite(logits.rows(row, row + 1)) &&
                         (!output.defined() || all_finite(output.rows(row, row + 1)));
     if (finite) return false;
     if (count++ == 0) first = set.items[i].name, input = set.inputs.rows(row, row + 1).clone();
@@ -170,6 +150,7 @@ void run(const GlobalFlags& global, const RunFlags& f) {
   std::optional<NpyWriter> output;
   if (!f.output.empty()) output.emplace(f.output, inputs.places());
   const bool print = !global.json && !global.quiet;
+  const Outputs outputs(session, raw.shape());
   nlohmann::json top = nlohmann::json::array();
   std::vector<std::int64_t> targets;
   std::vector<double> scores;
@@ -179,17 +160,18 @@ void run(const GlobalFlags& global, const RunFlags& f) {
     session.at(static_cast<std::int64_t>(scores.size()), inputs.places());
     const Tensor values = output ? raw.of(set.inputs) : Tensor();
     if (output) output->append(values);
-    const Tensor probabilities = session.network().predict(set.inputs, ScoreKind::probability);
-    const auto best = argmax_rows(probabilities);
-    const auto classes = static_cast<std::size_t>(probabilities.shape()[1]);
+    const Tensor logits = session.network().predict(set.inputs);
+    const auto best = argmax_rows(logits);
+    const auto classes = static_cast<std::size_t>(logits.shape()[1]);
     for (std::size_t i = 0; i < best.size(); ++i) {
-      const auto row = probabilities.data<float>().subspan(i * classes, classes);
+      const auto row = logits.data<float>().subspan(i * classes, classes);
       targets.push_back(best[i]);
-      scores.push_back(row[static_cast<std::size_t>(best[i])]);
-      const bool finite = !not_finite.add(set, i, values, probabilities);
+      scores.push_back(outputs.score(row, best[i]));
+      const bool finite = !not_finite.add(set, i, values, logits);
       const bool shown = print && (finite || f.allow_nonfinite);
       if (shown) fmt::print("{}\n", set.items[i].name);
-      nlohmann::json list = top_of(session, row, shown);
+      if (!shown && !global.json) continue;
+      nlohmann::json list = outputs.top(row, shown);
       if (global.json) top.push_back(std::move(list));
     }
   }
@@ -199,11 +181,17 @@ void run(const GlobalFlags& global, const RunFlags& f) {
     refuse_or_warn(global, f, warnings[0]);
   }
   if (output) output->finish();
+  if (print && session.network().probability().from == Probability::From::convention)
+    fmt::print("({}, which the network itself does not apply)\n", outputs.kind());
   if (!global.json) return;
   Shape shape = raw.shape();
   shape[0] = static_cast<std::int64_t>(scores.size());
-  print_json(
-      {{"targets", targets}, {"scores", scores}, {"shape", shape}, {"top", top}, {"warnings", warnings}});
+  print_json({{"targets", targets},
+              {"scores", scores},
+              {"scores_are", outputs.kind()},
+              {"shape", shape},
+              {"top", top},
+              {"warnings", warnings}});
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "cli/health.h"
 #include "cli/inputs.h"
 #include "cli/rule_notes.h"
+#include "cli/score_notes.h"
 #include "cli/selection_report.h"
 #include "heatproof/error.h"
 #include "report/facts.h"
@@ -34,7 +35,8 @@ SelectionOptions options_of(const GlobalFlags& global, const SelectFlags& f) {
   o.seed = global.seed;
   if (!f.budget.empty()) o.budget_seconds = parse_duration(f.budget);
   o.reliability = f.reliability;
-  if (!f.metric.empty()) o.objective = parse_metric(f.metric).text;
+  if (!f.metric.empty()) o.objective = f.metric;
+  parse_metric(o.objective);
   if (!f.masks.empty()) o.diagnostics.emplace_back("relevance_rank_accuracy");
   if (!f.shard.empty()) {
     char slash = 0;
@@ -255,6 +257,9 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
                        const SelectionData& data, const std::vector<SkippedFile>& skipped,
                        const std::vector<Recipe>& recipes, const SelectionOptions& options) {
   validate(data, recipes, options);
+  std::vector<MetricSpec> metrics{parse_metric(options.objective)};
+  for (const std::string& text : options.diagnostics) metrics.push_back(parse_metric(text));
+  const std::string note = note_scores(global, session.network(), recipes, metrics);
   with_results(f.out, [&](Results& results) {
     Selection selection;
     {
@@ -277,6 +282,7 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
     for (const std::string& line : ills.left_out) report.facts.emplace_back("left out of the ranking", line);
     for (std::size_t k = 0; k < report.ranking.size(); ++k)
       report.ranking[k].explodes = ills.explodes.contains(selection.ranking[k].recipe);
+    if (!note.empty()) report.facts.emplace_back("what is watched", note);
     report.facts.emplace_back("seed", std::to_string(global.seed));
     report.facts.emplace_back("command", global.command);
     conclude(global, f, selection, report, ills, results);

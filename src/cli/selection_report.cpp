@@ -8,9 +8,11 @@
 #include <filesystem>
 
 #include "cli/inputs.h"
+#include "cli/outputs.h"
 #include "engine/program.h"
 #include "report/page.h"
 #include "select/space.h"
+#include "validate/features.h"
 
 namespace heatproof::cli {
 
@@ -68,15 +70,6 @@ std::vector<Shown> shown_of(const Selection& s) {
   return shown;
 }
 
-double probability_of(const Tensor& logits, std::size_t row, std::int64_t target) {
-  const auto classes = static_cast<std::size_t>(logits.shape()[1]);
-  const auto values = logits.data<float>().subspan(row * classes, classes);
-  const double most = *std::ranges::max_element(values);
-  double sum = 0;
-  for (float v : values) sum += std::exp(v - most);
-  return std::exp(values[static_cast<std::size_t>(target)] - most) / sum;
-}
-
 /// Heatmaps [shown][image]; what the selection did not explain itself is explained now.
 std::vector<std::vector<std::vector<float>>> heatmaps_of(const Session& session, const SelectionData& data,
                                                          const Selection& s, const std::vector<Shown>& shown,
@@ -117,11 +110,13 @@ void add_exhibits(report::SelectReport& r, const Session& session, const Selecti
   for (std::size_t i : images) items.push_back(data.items[i]);
   const InputSet set = InputStream(data.source, items).next(static_cast<std::int64_t>(items.size()));
   const auto maps = heatmaps_of(session, data, s, shown, images, set);
+  const Probability& probability = session.network().probability();
   for (std::size_t k = 0; k < images.size(); ++k) {
     const std::size_t i = images[k];
     const auto column = static_cast<std::size_t>(std::ranges::find(s.images, i) - s.images.begin());
-    report::Exhibit x{items[k].name, session.labels().name(data.targets[i]),
-                      probability_of(data.logits, i, data.targets[i]), picture_of(set, k)};
+    report::Exhibit x{items[k].name, target_name(session, data.targets[i]),
+                      probability.of(row_of(data.logits, static_cast<std::int64_t>(i)), data.targets[i]),
+                      picture_of(set, k)};
     for (std::size_t m = 0; m < shown.size(); ++m) {
       x.relevance.push_back(maps[m][k]);
       x.scores.push_back(s.scores[shown[m].recipe][column]);

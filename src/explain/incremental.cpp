@@ -60,9 +60,9 @@ Graph scores_graph(const Network& network, std::int64_t batch) {
   Shape shape = network.input_shape();
   shape[0] = batch;
   const Value x = g.input("x", {DType::f32, shape});
-  const Value logits = forward_view(g, network.graph(batch), x, network.options().output_name).logits;
-  g.output("logits", logits);
-  g.output("probabilities", g.add(kSoftmax, {logits}, {{"axis", std::int64_t{1}}}));
+  const ForwardView view = forward_view(g, network.graph(batch), x, network.options().output_name);
+  g.output("logits", view.logits);
+  if (view.probability && view.probability != view.logits) g.output("probabilities", view.probability);
   return g.build();
 }
 
@@ -210,7 +210,8 @@ void IncrementalProgram::keep_row(std::size_t row) {
 void IncrementalProgram::flush() {
   if (waiting_.empty()) return;
   finish_->run();
-  const std::size_t output = kind_ == ScoreKind::logit ? 0 : 1;
+  const bool both = finish_->program().outputs().size() > 1;
+  const std::size_t output = kind_ == ScoreKind::probability && both ? 1 : 0;
   const auto* scores = static_cast<const float*>(finish_->output(output));
   const auto row = static_cast<std::size_t>(finish_->program().outputs()[output].type.shape[1]);
   const auto uses = std::exchange(waiting_, {});

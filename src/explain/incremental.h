@@ -24,7 +24,8 @@ struct IncrementalSize {
   bool operator==(const IncrementalSize&) const = default;
 };
 
-/// The network's graph at a batch size with outputs "logits" and "probabilities" [N, classes].
+/// The network's graph at a batch size with outputs "logits" and, where they are something else,
+/// "probabilities" [N, classes].
 Graph scores_graph(const Network& network, std::int64_t batch);
 
 /// Bytes of the values that are kept for one image.

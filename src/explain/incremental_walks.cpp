@@ -202,6 +202,7 @@ void Network::walk(const Walks& walks, ScoreKind kind) const {
 void Network::forget_walks() const { walked_->forget(); }
 
 void Network::compute(const Walks& walks, ScoreKind kind) const {
+  if (kind == ScoreKind::probability) require_probability(probability_, "score");
   const auto program =
       incremental(walks.patch, walks.count, walks.count * walks.steps, true, [&](double share) {
         const auto steps = static_cast<double>(walks.steps);
@@ -232,6 +233,7 @@ void Network::compute(const Walks& walks, ScoreKind kind) const {
 
 void Network::edit_windows(const WindowEdits& edits, ScoreKind kind) const {
   if (edits.count < 1) return;
+  if (kind == ScoreKind::probability) require_probability(probability_, "score");
   const auto program = incremental(edits.patch, edits.count, edits.count, false, [&](double share) {
     // Bases are computed once; how many there are is not known, but some edits share each.
     return 1 + static_cast<double>(edits.count) * share < static_cast<double>(edits.count);

@@ -33,20 +33,25 @@ const Output& pick_output(const Graph& graph, const std::string& name) {
   throw UsageError(fmt::format("the network has no output '{}'; it has {}", name, fmt::join(known, ", ")));
 }
 
-/// The value before a final Softmax or LogSoftmax, through reshapes; invalid where there is none.
-Value before_softmax(Value output) {
+/// A final Softmax or LogSoftmax, through reshapes; invalid where there is none.
+Value last_softmax(Value output) {
   while (output.is(kReshape)) output = output.input(0);
-  if (output.is(kSoftmax) || output.is(kLogSoftmax)) return output.input(0);
-  return {};
+  return output.is(kSoftmax) || output.is(kLogSoftmax) ? output : Value{};
 }
 
 }  // namespace
+
+void require_probability(const Probability& probability, std::string_view asked) {
+  if (!probability)
+    throw UsageError(fmt::format("{0}=probability: {1}; use {0}=logit", asked, probability.missing));
+}
 
 ForwardView forward_view(Builder& g, const Graph& network, Value input, const std::string& output_name) {
   const std::vector<Value> values = g.splice(network, {input});
   ForwardView view;
   view.input = input;
-  view.output = values[static_cast<std::size_t>(pick_output(network, output_name).id)];
+  const Output& picked = pick_output(network, output_name);
+  view.output = values[static_cast<std::size_t>(picked.id)];
   const std::int64_t batch = input.shape()[0];
   if (view.output.shape().empty() || view.output.shape()[0] != batch) {
     throw InputError(
@@ -54,10 +59,12 @@ ForwardView forward_view(Builder& g, const Graph& network, Value input, const st
                     "its own batch size",
                     to_string(view.output.shape()), batch));
   }
-  Value logits = before_softmax(view.output);
-  view.has_softmax = static_cast<bool>(logits);
-  if (!logits) logits = view.output;
+  const Value softmax = last_softmax(view.output);
+  const Value logits = softmax ? softmax.input(0) : view.output;
   view.logits = reshape(logits, {batch, logits.shape().elements() / batch});
+  ProbabilityView probability = probability_of(view.output, softmax, view.logits, picked.name);
+  view.probability = probability.value;
+  view.reading = std::move(probability.how);
   return view;
 }
 
@@ -75,6 +82,7 @@ Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions o
   const ForwardView view =
       forward_view(g, one, g.input("x", {DType::f32, input_shape_}), options_.output_name);
   classes_ = view.logits.shape()[1];
+  probability_ = view.reading;
   batch_ = options_.batch;
 }
 
@@ -95,6 +103,7 @@ const Graph& Network::graph(std::int64_t batch) const {
 }
 
 Workspace& Network::workspace(std::int64_t batch, ScoreKind kind, Convolutions convolutions) const {
+  if (kind == ScoreKind::probability) require_probability(probability_, "score");
   const auto key = std::tuple(batch, kind, convolutions);
   if (const auto it = workspaces_.find(key); it != workspaces_.end()) return it->second;
   Builder g;
@@ -102,8 +111,7 @@ Workspace& Network::workspace(std::int64_t batch, ScoreKind kind, Convolutions c
   shape[0] = batch;
   const ForwardView view =
       forward_view(g, graph(batch), g.input("x", {DType::f32, shape}), options_.output_name);
-  g.output("scores", kind == ScoreKind::logit ? view.logits
-                                              : g.add(kSoftmax, {view.logits}, {{"axis", std::int64_t{1}}}));
+  g.output("scores", kind == ScoreKind::logit ? view.logits : view.probability);
   return workspaces_.emplace(key, Workspace(compile(g.build(), convolutions))).first->second;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/program.h"
+#include "explain/probability.h"
 #include "graph/builder.h"
 
 namespace heatproof {
@@ -66,16 +67,19 @@ class WalkMemo;            // walk_memo.h
 
 /// What a prediction is measured as.
 enum class ScoreKind { logit, probability };
+/// Refuses probabilities of a network that has none; `asked`: what asked for them, such as "output".
+void require_probability(const Probability& probability, std::string_view asked);
 
 /// The network with its parts named: what is explained, and the logits that explanations start from.
 struct ForwardView {
   Value input;
-  Value output;  // as the network gives it
-  Value logits;  // [N, classes]: the input of a final softmax, or the output itself
-  bool has_softmax = false;
+  Value output;         // as the network gives it
+  Value logits;         // [N, classes]: the input of a final softmax, or the output itself
+  Value probability;    // [N, classes]; invalid where the network has none
+  Probability reading;  // how the logits become it
 };
 
-/// Splices the network into a builder, fed by `input`; finds the logits.
+/// Splices the network into a builder, fed by `input`; finds the logits and the probabilities.
 ForwardView forward_view(Builder& g, const Graph& network, Value input, const std::string& output_name);
 
 class Network {
@@ -88,11 +92,13 @@ class Network {
   /// Shape of one input with a leading 1, and number of classes.
   const Shape& input_shape() const { return input_shape_; }
   std::int64_t classes() const { return classes_; }
+  /// What the outputs say of probabilities.
+  const Probability& probability() const { return probability_; }
   const NetworkOptions& options() const { return options_; }
   /// Batch size for forward passes.
   std::int64_t batch() const;
 
-  /// Logits [N, classes] (or probabilities) of N inputs.
+  /// Logits [N, classes] (or probabilities; UsageError where the network has none) of N inputs.
   Tensor predict(const Tensor& inputs, ScoreKind kind = ScoreKind::logit) const;
 
   /// Runs `count` inputs in batches without holding them all: fill(i, x) writes input i (several at a time,
@@ -124,6 +130,7 @@ class Network {
   NetworkOptions options_;
   Shape input_shape_;
   std::int64_t classes_ = 0;
+  Probability probability_;
   mutable std::int64_t batch_ = 0;  // 0: not chosen yet
   mutable std::map<std::int64_t, Graph> graphs_;
   mutable std::map<std::tuple<std::int64_t, ScoreKind, Convolutions>, Workspace> workspaces_;

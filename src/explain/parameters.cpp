@@ -71,13 +71,16 @@ Parameter score_parameter() {
           {},       {"logit", "probability"}};
 }
 
-ScoreKind score_kind(const Parameters& p) {
-  return p.text("output") == "probability" ? ScoreKind::probability : ScoreKind::logit;
+ScoreKind score_kind(const Network& network, const Parameters& p, std::string_view key) {
+  if (p.text(key) != "probability") return ScoreKind::logit;
+  if (p.given(key)) require_probability(network.probability(), key);
+  return network.probability() ? ScoreKind::probability : ScoreKind::logit;
 }
 
 Value explained(const ForwardView& forward, const Parameters& p) {
   if (p.text("output") != "probability") return forward.logits;
-  return forward.logits.builder().add(kSoftmax, {forward.logits}, {{"axis", std::int64_t{1}}});
+  require_probability(forward.reading, "output");
+  return forward.probability;
 }
 
 Value box_edge(Builder& g, const std::vector<double>& values, double otherwise, const Shape& x) {

@@ -16,8 +16,10 @@ Parameter pool_parameter();
 Parameter output_parameter();
 /// The same for methods that watch scores, which know no 1.
 Parameter score_parameter();
-ScoreKind score_kind(const Parameters& p);
-/// [N, classes]: logits, or probabilities where `output=probability`.
+/// What is watched. `probability` of a network that has none is refused where the user asked for it, and is
+/// the score itself where it is only the default.
+ScoreKind score_kind(const Network& network, const Parameters& p, std::string_view key = "output");
+/// [N, classes]: logits, or probabilities where `output=probability`; UsageError where the network has none.
 Value explained(const ForwardView& forward, const Parameters& p);
 
 /// One edge of the box of inputs as a constant that broadcasts to inputs of shape `x`: one value, one per

@@ -87,10 +87,11 @@ void add_ranking(Page& page, const SelectReport& r) {
 
 /// The photo and its heatmaps: one row of the grid.
 std::string exhibit(const SelectReport& r, const Exhibit& x) {
+  const std::string share =
+      std::isnan(x.probability) ? std::string() : fmt::format(" {:.0f} %", 100 * x.probability);
   std::string row = fmt::format(
-      "\n<figure class=\"photo\"><img src=\"{}\" alt=\"{}\"><figcaption>{}<br>{} {:.0f} "
-      "%</figcaption></figure>",
-      data_uri(x.photo), escape(x.name), escape(x.name), escape(x.label), 100 * x.probability);
+      "\n<figure class=\"photo\"><img src=\"{}\" alt=\"{}\"><figcaption>{}<br>{}{}</figcaption></figure>",
+      data_uri(x.photo), escape(x.name), escape(x.name), escape(x.label), share);
   for (std::size_t k = 0; k < x.relevance.size(); ++k) {
     const Picture map = draw_heatmap(x.relevance[k], x.photo.height, x.photo.width);
     row += fmt::format(

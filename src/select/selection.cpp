@@ -114,6 +114,9 @@ class Selector {
                                           m.parameters.integer(key) > longer_side(data.network.input_shape());
                                  });
     });
+    std::erase_if(variants_, [&](const MetricSpec& m) {  // scores that the network does not have
+      return m.parameters.has("score") && !why_unwatched(data.network, m.parameters.text("score")).empty();
+    });
     all_.resize(recipes.size());
     std::iota(all_.begin(), all_.end(), std::size_t{0});
     probed_ =

@@ -67,12 +67,15 @@ Space read_space(const std::filesystem::path& path, const SelectionOptions& opti
   if (const auto* node = root.get("objective")) {
     const auto text = node->value<std::string>();
     if (!text) throw InputError(fmt::format("{}: objective must be text", file));
-    space.options.objective = parse_metric(*text).text;
+    parse_metric(*text);
+    space.options.objective = *text;
   }
   if (root.contains("diagnostics")) {
     space.options.diagnostics.clear();
-    for (const std::string& text : texts(root, "diagnostics", file))
-      space.options.diagnostics.push_back(parse_metric(text).text);
+    for (const std::string& text : texts(root, "diagnostics", file)) {
+      parse_metric(text);
+      space.options.diagnostics.push_back(text);
+    }
   }
   if (const auto* node = root.get("reliability")) {
     const auto wanted = node->value<bool>();

@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 
+#include "explain/parameters.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
@@ -215,16 +216,36 @@ double pearson(std::span<const double> a, std::span<const double> b) {
 
 double spearman(std::span<const double> a, std::span<const double> b) { return pearson(ranks(a), ranks(b)); }
 
-double watched(std::span<const float> scores, std::int64_t target, const std::string& kind) {
-  const double own = scores[static_cast<std::size_t>(target)];
-  if (kind != "difference") return own;
-  double best = -std::numeric_limits<double>::infinity();
-  for (std::size_t c = 0; c < scores.size(); ++c) {
-    if (static_cast<std::int64_t>(c) != target && (scores[c] > best || std::isnan(scores[c])))
-      best = scores[c];  // NaN stays
-  }
-  return own - best;
+std::string watched_kind(const Network& network, const Parameters& p) {
+  const std::string& kind = p.text("score");
+  if (kind != "probability") return kind;
+  return score_kind(network, p, "score") == ScoreKind::probability ? kind : "logit";
 }
+
+std::string why_unwatched(const Network& network, const std::string& kind) {
+  if (kind == "probability") return network.probability().missing;
+  if (kind != "difference" || network.probability().has_rivals()) return {};
+  if (network.classes() == 1) return "the network has one output, and so no other class";
+  return "which outputs are other classes of the target's place is not known, since the network does not end "
+         "in Softmax";
+}
+
+double watched(const Network& network, std::span<const float> scores, std::int64_t target,
+               const std::string& kind) {
+  const double own = scores[static_cast<std::size_t>(target)];
+  return kind == "difference" ? own - network.probability().best_rival(scores, target) : own;
+}
+
+namespace {
+
+/// How the network is asked for what is watched.
+ScoreKind kind_of(const Network& network, const std::string& kind) {
+  if (const std::string why = why_unwatched(network, kind); !why.empty())
+    throw UsageError(fmt::format("score={}: {}; use score=logit", kind, why));
+  return kind == "probability" ? ScoreKind::probability : ScoreKind::logit;
+}
+
+}  // namespace
 
 std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64_t copies,
                                                  const std::string& kind, const Edit& edit) {
@@ -237,10 +258,9 @@ std::vector<std::vector<double>> scores_of_edits(const Evaluation& e, std::int64
   const auto use = [&](std::int64_t index, std::span<const float> scores) {
     const auto i = static_cast<std::size_t>(index / copies);
     result[i][static_cast<std::size_t>(index % copies)] =
-        e.seen(index / copies, watched(scores, e.targets[i], kind));
+        e.seen(index / copies, watched(e.network, scores, e.targets[i], kind));
   };
-  e.network.stream(e.size() * copies, kind == "probability" ? ScoreKind::probability : ScoreKind::logit, fill,
-                   use);
+  e.network.stream(e.size() * copies, kind_of(e.network, kind), fill, use);
   return result;
 }
 
@@ -264,14 +284,14 @@ std::vector<std::vector<double>> scores_of_walks(const Evaluation& e, const Samp
           [&](std::int64_t walk, std::int64_t step, std::span<const float> scores) {
             const auto i = static_cast<std::size_t>(walk / walks);
             result[i][static_cast<std::size_t>(copy(walk, step))] =
-                e.seen(walk / walks, watched(scores, e.targets[i], kind));
+                e.seen(walk / walks, watched(e.network, scores, e.targets[i], kind));
           },
       .changes = [&](std::int64_t walk, Sha256& hash) { of.changes(walk / walks, walk % walks, hash); }};
   if (of.advance)
     all.advance = [&](std::int64_t walk, std::int64_t step, std::span<float> x) {
       return of.advance(walk / walks, copy(walk, step), x);
     };
-  e.network.walk(all, kind == "probability" ? ScoreKind::probability : ScoreKind::logit);
+  e.network.walk(all, kind_of(e.network, kind));
   return result;
 }
 
@@ -332,17 +352,12 @@ std::vector<double> scores_of_inputs(const Evaluation& e, const std::string& kin
       scores.push_back(row[0]);
     return scores;
   }
+  kind_of(e.network, kind);
   for (std::int64_t i = 0; i < e.size(); ++i) {
     const auto row = row_of(e.logits, i);
     const std::int64_t target = e.targets[static_cast<std::size_t>(i)];
-    if (kind != "probability") {
-      scores.push_back(e.seen(i, watched(row, target, kind)));
-      continue;
-    }
-    double sum = 0;  // of probabilities relative to the target's
-    const double own = row[static_cast<std::size_t>(target)];
-    for (const float v : row) sum += std::exp(v - own);
-    scores.push_back(e.seen(i, 1 / sum));
+    scores.push_back(e.seen(i, kind == "probability" ? e.network.probability().of(row, target)
+                                                     : watched(e.network, row, target, kind)));
   }
   return scores;
 }

@@ -67,9 +67,15 @@ std::vector<double> ranks(std::span<const double> values);
 double pearson(std::span<const double> a, std::span<const double> b);
 double spearman(std::span<const double> a, std::span<const double> b);
 
-/// The watched score (`logit`, `probability`, or `difference` to the best other class) of the sample's target
-/// in one row of scores.
-double watched(std::span<const float> scores, std::int64_t target, const std::string& kind);
+/// What a metric watches: `logit`, `probability`, or `difference` to the best other class (of the same place,
+/// where the network chooses a class for each). A `probability` that is only the metric's default is the
+/// logit where the network has none; what was asked for and cannot be watched is a UsageError.
+std::string watched_kind(const Network& network, const Parameters& p);
+/// Why a network has no score of a kind; empty where it has.
+std::string why_unwatched(const Network& network, const std::string& kind);
+/// The watched score of a target in one row of scores.
+double watched(const Network& network, std::span<const float> scores, std::int64_t target,
+               const std::string& kind);
 
 /// Scores of `copies` edited copies of each sample, [sample][copy]; edit(sample, copy, x) changes the copy in
 /// place.

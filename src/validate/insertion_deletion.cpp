@@ -2,6 +2,7 @@
 // black, most relevant first. RISE, Petsiuk et al. 2018, sec. 4.3.
 #include <algorithm>
 
+#include "validate/features.h"
 #include "validate/flipping.h"
 #include "validate/imputer.h"
 #include "validate/metrics.h"
@@ -17,29 +18,29 @@ std::vector<Parameter> parameters(const std::string& imputer) {
       {"imputer", imputer, "what stands where a pixel is missing", {}, {}, imputer_names()},
       {"score",
        std::string("probability"),
-       "what is watched",
+       "what is watched; the logit where the network has no probability",
        {},
        {},
        {"logit", "probability", "difference"}}};
 }
 
-Flipping flipping(const Parameters& p, const std::string& order) {
+Flipping flipping(const Evaluation& e, const Parameters& p, const std::string& order) {
   return {.patch = p.integer("patch"),
           .steps = p.integer("steps"),
           .order = order,
           .imputer = p.text("imputer"),
-          .score = p.text("score")};
+          .score = watched_kind(e.network, p)};
 }
 
 Scores deletion(const Evaluation& e, const Parameters& p) {
-  Scores s = flip(e, flipping(p, "morf"));
+  Scores s = flip(e, flipping(e, p, "morf"));
   s.curves = {{"deletion", s.curves.at("morf")}};
   return s;
 }
 
 /// Inserting the most relevant first is removing the least relevant first, seen from the end.
 Scores insertion(const Evaluation& e, const Parameters& p) {
-  Scores s = flip(e, flipping(p, "lerf"));
+  Scores s = flip(e, flipping(e, p, "lerf"));
   auto curves = s.curves.at("lerf");
   for (auto& curve : curves) std::ranges::reverse(curve);
   s.curves = {{"insertion", std::move(curves)}};
@@ -52,7 +53,7 @@ const Metric kInsertion = {
     .name = "insertion",
     .group = Group::faithfulness,
     .better = Better::higher,
-    .unit = "probability of the target",
+    .unit = "probability (or logit) of the target",
     .source = "Petsiuk et al. 2018",
     .about = "Area under the curve of the score while pixels come into a blurred image, most relevant first.",
     .parameters = parameters("blur"),
@@ -63,7 +64,7 @@ const Metric kDeletion = {
     .name = "deletion",
     .group = Group::faithfulness,
     .better = Better::lower,
-    .unit = "probability of the target",
+    .unit = "probability (or logit) of the target",
     .source = "Petsiuk et al. 2018",
     .about = "Area under the curve of the score while pixels turn black, most relevant first.",
     .parameters = parameters("black"),

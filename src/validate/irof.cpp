@@ -72,10 +72,10 @@ Scores irof(const Evaluation& e, const Parameters& p) {
   }
   const auto means = quantus ? means_of_batch(e, segments, steps) : std::vector<float>();
   const auto pixels = static_cast<std::size_t>(e.inputs.shape()[2] * e.inputs.shape()[3]);
-  const auto before = scores_of_inputs(e, p.text("score"));
+  const std::string kind = watched_kind(e.network, p);
+  const auto before = scores_of_inputs(e, kind);
   const auto after = scores_of_edits(
-      e, static_cast<std::int64_t>(steps), p.text("score"),
-      [&](std::int64_t i, std::int64_t k, std::span<float> x) {
+      e, static_cast<std::int64_t>(steps), kind, [&](std::int64_t i, std::int64_t k, std::span<float> x) {
         const auto at = static_cast<std::size_t>(i);
         std::vector<std::size_t> removed;
         for (std::size_t s = 0; s <= static_cast<std::size_t>(k) && s < segments[at].size(); ++s) {
@@ -116,7 +116,7 @@ const Metric kIrof = {
                    {"imputer", std::string("mean"), "what takes their place", {}, {}, imputer_names()},
                    {"score",
                     std::string("probability"),
-                    "what is watched",
+                    "what is watched; the logit where the network has no probability",
                     {},
                     {},
                     {"logit", "probability", "difference"}},

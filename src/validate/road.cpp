@@ -1,4 +1,6 @@
 // ROAD: remove and debias. Rong et al. 2022.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "heatproof/error.h"
@@ -10,9 +12,35 @@ namespace heatproof {
 
 namespace {
 
+/// Whether a network's decision on a target is still there: the class is chosen, or, where every output is
+/// decided by itself, it lies on the same side of one half as for the whole input.
+class Decision {
+ public:
+  explicit Decision(const Evaluation& e) : e_(e), reading_(e.network.probability()) {
+    if (!reading_)
+      throw UsageError(
+          fmt::format("road counts how often the network's decision stays; {}; pixel_flipping, insertion and "
+                      "irof watch scores",
+                      reading_.missing));
+    const Tensor logits = e.logits.defined() ? e.logits : e.network.predict(e.inputs);
+    for (std::int64_t i = 0; i < e.size(); ++i)
+      whole_.push_back(reading_.choices > 1 ||
+                       reading_.decides(row_of(logits, i), e.targets[static_cast<std::size_t>(i)]));
+  }
+  bool stays(std::size_t i, std::span<const float> logits) const {
+    return reading_.decides(logits, e_.targets[i]) == whole_[i];
+  }
+
+ private:
+  const Evaluation& e_;
+  const Probability& reading_;
+  std::vector<bool> whole_;
+};
+
 Scores road(const Evaluation& e, const Parameters& p) {
   const Shape& s = e.inputs.shape();
   if (s.rank() != 4) throw UsageError("road works on images only");
+  const Decision decision(e);
   const std::int64_t pixels = s[2] * s[3];
   std::vector<std::vector<std::size_t>> orders;
   for (std::int64_t i = 0; i < e.size(); ++i) {
@@ -39,8 +67,7 @@ Scores road(const Evaluation& e, const Parameters& p) {
       [&](std::int64_t index, std::span<const float> scores) {
         const auto i = static_cast<std::size_t>(index / steps);
         e.see_scores(index / steps, scores);
-        const auto best = std::ranges::max_element(scores) - scores.begin();
-        const double kept = best == e.targets[i] ? 1 : 0;
+        const double kept = decision.stays(i, scores) ? 1 : 0;
         curves[i][static_cast<std::size_t>(index % steps)] = kept;
         result.values[i] += kept / static_cast<double>(steps);
       });

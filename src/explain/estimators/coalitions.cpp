@@ -46,7 +46,8 @@ std::vector<double> scores_of_coalitions(const EstimatorSetup& setup, const Grou
                                          const std::vector<Coalition>& coalitions) {
   const Tensor baseline = baselines_of(setup, sample, p.text("baseline"));
   const auto x0 = baseline.data<float>();
-  return scores_of_copies(setup.network, sample, score_kind(p), static_cast<std::int64_t>(coalitions.size()),
+  return scores_of_copies(setup.network, sample, score_kind(setup.network, p),
+                          static_cast<std::int64_t>(coalitions.size()),
                           [&](std::int64_t, std::int64_t copy, std::span<float> x) {
                             const Coalition& shown = coalitions[static_cast<std::size_t>(copy)];
                             for (std::size_t i = 0; i < x.size(); ++i) {

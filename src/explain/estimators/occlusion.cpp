@@ -160,8 +160,8 @@ Tensor occlude(const EstimatorSetup& setup, const Windows& w, const Parameters& 
   const Tensor baselines = baselines_of(setup, samples, p.text("baseline"));
   const Samples covers{baselines, samples.targets, samples.ids};
   const bool channels = samples.inputs.shape().rank() > 2;
-  const auto scores =
-      (channels ? scores_of_windows : scores_of_runs)(setup, w, score_kind(p), samples, covers);
+  const auto scores = (channels ? scores_of_windows : scores_of_runs)(setup, w, score_kind(setup.network, p),
+                                                                      samples, covers);
   Tensor relevance = Tensor::empty(DType::f32, samples.inputs.shape());
   for (std::int64_t n = 0; n < samples.size(); ++n)
     spread(w, scores[static_cast<std::size_t>(n)], relevance.rows(n, n + 1).data<float>());

@@ -66,7 +66,7 @@ Tensor explain(const EstimatorSetup& setup, const Rise& rise, const Parameters& 
         use(static_cast<std::size_t>(row * rise.width + column), mask.at(row, column));
     }
   };
-  const auto scores = scores_of_copies(setup.network, samples, score_kind(p), rise.masks,
+  const auto scores = scores_of_copies(setup.network, samples, score_kind(setup.network, p), rise.masks,
                                        [&](std::int64_t n, std::int64_t copy, std::span<float> x) {
                                          const auto x0 = unseen.row(n);
                                          visit(rise.mask(samples.ids[static_cast<std::size_t>(n)], copy),
@@ -105,6 +105,7 @@ Estimate estimator(const EstimatorSetup& setup, const Parameters& p) {
 Method rise() {
   Parameter score = score_parameter();
   score.otherwise = std::string("probability");
+  score.about += "; the logit where the network has no probability";
   return {.name = "rise",
           .parameters = {{"masks", std::int64_t{1000}, "random masks", 1.0},
                          {"cells", std::int64_t{7}, "cells of a mask along each side", 1.0},

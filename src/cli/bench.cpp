@@ -194,8 +194,9 @@ void bench_metric(const GlobalFlags& global, const BenchFlags& f, const Session&
 void bench(const GlobalFlags& global, const BenchFlags& f) {
   const std::vector<Recipe> recipes = recipes_of(f);
   const Session session(global, f.model);
-  const std::int64_t batch = std::max<std::int64_t>(1, f.model.batch);
-  if (!f.metric.empty()) return bench_metric(global, f, session, batch);
+  const std::int64_t wanted = std::max<std::int64_t>(1, f.model.batch);
+  if (!f.metric.empty()) return bench_metric(global, f, session, wanted);
+  const std::int64_t batch = session.network().fit(wanted);
   const Tensor x = noise(session, batch, global.seed);
   const Timed forward = measure_forward(session, x, f);
   Timed explain;

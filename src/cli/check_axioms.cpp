@@ -155,7 +155,8 @@ Axiom RowScores::axiom(const Network& network, std::uint64_t seed) const {
   };
   Axiom axiom{metric, row.text, scores, interval(scores), least, most, kNaN, {kNaN, kNaN, kNaN}, {}};
   if (metric.metric->name == "implementation_invariance")
-    axiom.coverage = coverage(find_equivalent(metric.parameters.text("rewrite")), network.graph(1));
+    axiom.coverage =
+        coverage(find_equivalent(metric.parameters.text("rewrite")), network.graph(network.unit()));
   if (control.empty()) return axiom;
   axiom.uniform = mean_of(control);
   std::vector<double> better;

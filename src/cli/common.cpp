@@ -130,6 +130,11 @@ Session::Session(const GlobalFlags& global, const ModelFlags& flags, Model model
   if (!open && !shape.empty()) wanted.shapes[model_.inputs().front().name] = shape;
   NetworkOptions options{
       .output_name = flags.output_name, .memory = parse_bytes(flags.memory), .batch = flags.batch};
+  options.declared_batch = model_.declared_batch().value_or(0);
+  options.notice = [quiet = global.quiet, said = std::make_shared<bool>(false),
+                    file = model_.path().filename().string()](const std::string& what) {
+    if (!quiet && !std::exchange(*said, true)) fmt::print(stderr, "heatproof: {}: {}\n", file, what);
+  };
   options.progress = [p = predicting_](std::int64_t done, std::int64_t total) { p->set(done, total); };
   network_ = std::make_unique<Network>(
       [read = model_, wanted](std::int64_t batch) {

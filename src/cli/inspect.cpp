@@ -71,7 +71,7 @@ void inspect(const GlobalFlags& global, const InspectFlags& f) {
     model.check_supported();
   }
   const Session session(global, f.model, model);
-  const Graph& graph = session.network().graph(1);
+  const Graph& graph = session.network().graph(session.network().unit());
   std::int64_t parameters = 0;
   std::map<std::string, int> counts;
   nlohmann::json layers = nlohmann::json::array();

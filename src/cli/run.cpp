@@ -88,9 +88,25 @@ class RawOutput {
   /// many: transformed weights pay.
   RawOutput(const Session& session, bool many) : network_(session.network()), many_(many) {}
 
-  Tensor of(const Tensor& inputs) { return workspace(inputs.shape()[0]).run({inputs})[0]; }
-  /// Of one input.
-  Shape shape() { return graph(1).node(graph(1).outputs()[0].id).type.shape; }
+  Tensor of(const Tensor& inputs) {
+    const std::int64_t n = inputs.shape()[0];
+    const std::int64_t rows = network_.fit(n);
+    if (rows == n) return workspace(n).run({inputs})[0];
+    std::vector<Tensor> results;
+    for (std::int64_t done = 0; done < n; done += rows) {
+      std::vector<Tensor> part;  // copies of the last row fill it
+      for (std::int64_t i = done; i < done + rows; ++i)
+        part.push_back(inputs.rows(std::min(i, n - 1), std::min(i, n - 1) + 1));
+      const Tensor all = workspace(rows).run({concatenate(part)})[0];
+      results.push_back(all.rows(0, std::min(rows, n - done)).clone());
+    }
+    return concatenate(results);
+  }
+  /// Of a batch; its first axis is that of rows.
+  Shape shape() {
+    const Graph some = graph(network_.unit());
+    return some.node(some.outputs()[0].id).type.shape;
+  }
 
  private:
   Graph graph(std::int64_t count) const {
@@ -145,7 +161,7 @@ void run(const GlobalFlags& global, const RunFlags& f) {
   InputSource inputs = session.open(f.input);
   if (f.allow_nonfinite) inputs.allow_nonfinite();
   const std::int64_t batch = std::min(session.network().batch(), inputs.places());
-  const double runs = convolution::runs_for_transforms(session.network().graph(1));
+  const double runs = convolution::runs_for_transforms(session.network().graph(session.network().unit()));
   RawOutput raw(session, static_cast<double>(inputs.places()) >= runs);
   std::optional<NpyWriter> output;
   if (!f.output.empty()) output.emplace(f.output, inputs.places());

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
+#include "explain/rows.h"
 #include "graph/operator.h"
 #include "heatproof/error.h"
 #include "ops/arithmetic.h"
@@ -74,16 +76,54 @@ Workspace& Explainer::workspace(std::int64_t batch) {
 
 std::int64_t Explainer::batch() {
   if (batch_ > 0) return batch_;
-  if (options_.batch > 0) return batch_ = options_.batch;
+  const std::int64_t unit = network_.unit();
+  if (options_.batch > 0 || network_.fit(2) == unit) return batch_ = network_.fit(options_.batch);
   // The program of one input stays for rests. What rules make of weights is computed for every program anew.
-  const Program& one = workspace(1).program();
+  const Program& one = workspace(unit).program();
   return batch_ =
              rows_that_fit(network_.options().memory, bytes() + one.constant_bytes(), one.arena_bytes(), 8);
 }
 
 std::size_t Explainer::bytes() {
-  const Program& one = workspace(1).program();
+  const Program& one = workspace(network_.unit()).program();
   return one.constant_bytes() + one.arena_bytes();
+}
+
+/// The network's rows were tried out (explain/rows.h); what recipes make of a row must not hang on the others
+/// either.
+void Explainer::check_rows_of(const Tensor& inputs, std::span<const std::int64_t> targets) {
+  const std::int64_t unit = network_.unit();
+  const auto explained = [&](std::int64_t only) {
+    std::vector<Tensor> rows;
+    std::vector<std::int64_t> classes;
+    for (std::int64_t k = 0; k < unit; ++k) {
+      const std::int64_t row = only < 0 ? k : only;
+      Tensor x = inputs.rows(row, row + 1).clone();
+      // Rows that are copies already are told apart.
+      const auto [least, most] = std::ranges::minmax(x.data<float>());
+      const float apart = most > least ? most - least : 1.0F;
+      if (only < 0 && k > 0)
+        for (float& v : x.data<float>()) v += 0.25F * static_cast<float>(k % 4 + 1) * apart;
+      rows.push_back(x);
+      classes.push_back(targets[static_cast<std::size_t>(row)]);
+    }
+    std::vector<Tensor> results;
+    for (const Tensor& t : workspace(unit).run({concatenate(rows), Tensor::of({unit}, classes)}))
+      results.push_back(t.clone());
+    return results;
+  };
+  const std::vector<Tensor> together = explained(-1);
+  const std::vector<Tensor> alone = explained(0);
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    const Shape& shape = together[i].shape();
+    bool same = !shape.empty() && shape[0] == unit;
+    for (std::int64_t k = 0; same && k < unit; ++k) same = same_row(together[i], 0, alone[i], k);
+    if (!same)
+      throw UnsupportedError(fmt::format(
+          "'{}': in batches of {}, for which the network was written, what a row gets hangs on the "
+          "others; export it with a batch of 1 or an open batch",
+          workspace(unit).program().outputs()[i].name, unit));
+  }
 }
 
 void Explainer::run(const Tensor& inputs, std::span<const std::int64_t> targets,
@@ -98,6 +138,10 @@ void Explainer::run(const Tensor& inputs, std::span<const std::int64_t> targets,
     ++output;
   }
   const std::vector<Tensor> results = only ? ready.run(given, wanted) : ready.run(given);
+  if (network_.unit() > 1 && !std::exchange(rows_checked_, true)) {
+    check_rows_of(inputs, targets);
+    return run(inputs, targets, ids, first, total, only, out);
+  }
   const auto used = static_cast<std::int64_t>(ids.size());  // the rest of the batch is padding
   std::size_t next = 0;
   const auto append = [&](Tensor& to, const Tensor& from) {
@@ -160,19 +204,20 @@ Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_
   Explanation out;
   out.relevance.resize(recipes_.size());
   out.ledger.resize(recipes_.size());
-  std::int64_t size = n == 1 ? 1 : batch();
+  const std::int64_t unit = network_.unit();
+  std::int64_t size = n == 1 ? unit : batch();
   // Few inputs, and a rest, run one by one: another program costs as much as some of them, and its weights.
-  if (n < 2 * size && !workspaces_.contains(size)) size = 1;
+  if (n < 2 * size && !workspaces_.contains(size)) size = unit;
   for (std::int64_t begin = 0; begin < n; begin += size) {
-    if (4 * (n - begin) <= 3 * size) size = 1;
+    if (4 * (n - begin) <= 3 * size) size = unit;
     const std::int64_t end = std::min(begin + size, n);
     Tensor part = inputs.rows(begin, end);
     std::vector<std::int64_t> part_targets(targets.begin() + begin, targets.begin() + end);
     if (end - begin < size) {
-      Shape shape = part.shape();
-      shape[0] = size - (end - begin);
-      part = concatenate(std::vector{part, Tensor::zeros(DType::f32, shape)});
-      part_targets.resize(static_cast<std::size_t>(size), 0);
+      std::vector<Tensor> rows(static_cast<std::size_t>(size - (end - begin)), inputs.rows(end - 1, end));
+      rows.insert(rows.begin(), part);
+      part = concatenate(rows);
+      part_targets.resize(static_cast<std::size_t>(size), part_targets.back());
     }
     run(part, part_targets,
         std::span(numbers).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),

@@ -66,6 +66,7 @@ class Explainer {
   /// One batch; its results become rows [first, first + ids.size()) of `total`.
   void run(const Tensor& inputs, std::span<const std::int64_t> targets, std::span<const std::uint64_t> ids,
            std::int64_t first, std::int64_t total, std::optional<std::size_t> only, Explanation& out);
+  void check_rows_of(const Tensor& inputs, std::span<const std::int64_t> targets);
   /// only: a recipe; else all.
   Explanation explain(const Tensor& inputs, std::span<const std::int64_t> targets,
                       std::span<const std::uint64_t> ids, std::optional<std::size_t> only);
@@ -75,6 +76,7 @@ class Explainer {
   std::vector<Estimate> estimates_;  // per recipe, made when first used; empty for graphs
   ExplainOptions options_;
   std::int64_t batch_ = 0;
+  bool rows_checked_ = false;
   std::map<std::int64_t, Workspace> workspaces_;
   std::vector<std::vector<LedgerName>> ledger_names_;
 };

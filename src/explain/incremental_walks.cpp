@@ -140,8 +140,8 @@ double typical_changes(const Shape& input, const Walks& walks) {
 
 /// The most rows (a power of two) whose programs and states fit into the memory, and room for bases. What is
 /// left is for walks that share rows, however many there are: programs of one size are found again.
-std::optional<IncrementalSize> fit(const Network& network, const WindowPlan& plan, std::int64_t wanted,
-                                   Updates mode) {
+std::optional<IncrementalSize> size_that_fits(const Network& network, const WindowPlan& plan,
+                                              std::int64_t wanted, Updates mode) {
   const Graph one = scores_graph(network, 1);
   const double memory = kShareOfStates * static_cast<double>(network.options().memory);
   const auto slot = static_cast<double>(kept_bytes(one, plan));
@@ -161,9 +161,11 @@ std::optional<IncrementalSize> fit(const Network& network, const WindowPlan& pla
 std::shared_ptr<IncrementalProgram> Network::incremental(
     const std::vector<std::int64_t>& patch, std::int64_t wanted, std::int64_t updates, bool persistent,
     const std::function<bool(double)>& worthwhile) const {
+  if (fit(2) == unit_) return nullptr;
   const auto plan = plan_windows(scores_graph(*this, 1), patch);
   if (!plan || !worthwhile(plan->update / plan->whole)) return nullptr;
-  const auto size = fit(*this, *plan, wanted, persistent ? Updates::persistent : Updates::transient);
+  const auto size =
+      size_that_fits(*this, *plan, wanted, persistent ? Updates::persistent : Updates::transient);
   if (!size) return nullptr;
   auto known = std::ranges::find_if(incremental_, [&](const auto& p) { return p->size() == *size; });
   // Calls that come one after the other may together be worth what one would not.

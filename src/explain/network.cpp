@@ -7,11 +7,13 @@
 #include <cmath>
 
 #include "base/threads.h"
+#include "explain/rows.h"
 #include "explain/walk_memo.h"
 #include "graph/operator.h"
 #include "graph/rewrite.h"
 #include "heatproof/error.h"
 #include "ops/arithmetic.h"
+#include "ops/batching.h"
 #include "ops/convolution.h"
 #include "ops/operators.h"
 
@@ -72,7 +74,13 @@ Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions o
     : specialize_(std::move(specialize)),
       options_(std::move(options)),
       walked_(std::make_shared<WalkMemo>(std::min(kMostRemembered, options_.memory / kShareRemembered))) {
-  const Graph& one = graph(1);
+  try {
+    graph(1);
+  } catch (const UnsupportedError&) {
+    if (options_.declared_batch < 2) throw;
+    unit_ = options_.declared_batch;
+  }
+  const Graph& one = graph(unit_);
   if (one.inputs().size() != 1 || one.node(one.inputs()[0]).type.dtype != DType::f32) {
     throw UnsupportedError(fmt::format(
         "the network has {} inputs; explanations need exactly one input of numbers", one.inputs().size()));
@@ -83,11 +91,36 @@ Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions o
       forward_view(g, one, g.input("x", {DType::f32, input_shape_}), options_.output_name);
   classes_ = view.logits.shape()[1];
   probability_ = view.reading;
-  batch_ = options_.batch;
+  input_shape_[0] = 1;
+  if (unit_ > 1) check_rows(one, options_.output_name, unit_);
+}
+
+std::int64_t Network::fit(std::int64_t wanted) const {
+  if (wanted <= 1 || wanted == unit_ || (together_ && !*together_)) return unit_;
+  if (together_) return wanted;
+  std::string what;
+  if (unit_ > 1) {
+    what = fmt::format(
+        "the network was written for batches of {}, and nothing proves what it gives for others: it runs "
+        "with {} "
+        "rows at a time, and copies of a row fill what is left over; export it with an open batch to run "
+        "others",
+        unit_, unit_);
+  } else {
+    try {
+      batched(graph(1), 2);
+    } catch (const UnsupportedError& e) {
+      what = fmt::format("{}: rows run one by one", e.what());
+    }
+  }
+  together_ = what.empty();
+  if (!*together_ && options_.notice) options_.notice(what);
+  return *together_ ? wanted : unit_;
 }
 
 std::int64_t Network::batch() const {
   if (batch_ > 0) return batch_;
+  if (options_.batch > 0 || fit(2) == unit_) return batch_ = fit(options_.batch);
   // The program of one input stays for few inputs; many read transformed weights.
   const Program& one = workspace(1, ScoreKind::logit, Convolutions::direct).program();
   const std::size_t transformed = convolution::transformed_bytes(convolution::transformable(graph(1)));
@@ -98,8 +131,15 @@ std::int64_t Network::batch() const {
 const Graph& Network::graph(std::int64_t batch) const {
   const auto it = graphs_.find(batch);
   if (it != graphs_.end()) return it->second;
-  Graph written = specialize_(batch);
-  return graphs_[batch] = options_.as_written ? std::move(written) : canonicalize(written);
+  if (batch == unit_) {
+    Graph written = specialize_(unit_);
+    const Shape& y = written.node(pick_output(written, options_.output_name).id).type.shape;
+    if (unit_ == 1 && (y.empty() || y[0] != 1)) written = batched(written, 1);  // rows come first
+    return graphs_[batch] = options_.as_written ? std::move(written) : canonicalize(written);
+  }
+  if (unit_ > 1)
+    throw UnsupportedError(fmt::format("the network only runs in batches of {}, not of {}", unit_, batch));
+  return graphs_[batch] = batched(graph(1), batch);
 }
 
 Workspace& Network::workspace(std::int64_t batch, ScoreKind kind, Convolutions convolutions) const {
@@ -120,11 +160,11 @@ void Network::stream(std::int64_t count, ScoreKind kind,
                      const std::function<void(std::int64_t, std::span<const float>)>& use,
                      Convolutions convolutions) const {
   const std::int64_t size = input_shape_.elements();
-  const bool many = static_cast<double>(count) >= convolution::runs_for_transforms(graph(1));
+  const bool many = static_cast<double>(count) >= convolution::runs_for_transforms(graph(unit_));
   for (std::int64_t done = 0; done < count;) {
     // A rest runs one by one where that is less than the whole batch; more sizes would pack more weights.
     const std::int64_t rest = count - done;
-    const std::int64_t rows = rest == 1 || 4 * rest <= 3 * batch() ? 1 : batch();
+    const std::int64_t rows = rest == 1 || 4 * rest <= 3 * batch() ? unit_ : batch();
     Shape shape = input_shape_;
     shape[0] = rows;
     Tensor x = Tensor::zeros(DType::f32, shape);
@@ -133,6 +173,8 @@ void Network::stream(std::int64_t count, ScoreKind kind,
       fill(done + i,
            x.data<float>().subspan(static_cast<std::size_t>(i * size), static_cast<std::size_t>(size)));
     });
+    for (std::int64_t i = n; i < rows; ++i)
+      std::ranges::copy(x.rows(n - 1, n).data<float>(), x.rows(i, i + 1).data<float>().begin());
     const Tensor scores = workspace(rows, kind, many ? convolutions : Convolutions::direct).run({x})[0];
     const auto row = static_cast<std::size_t>(classes_);
     for (std::int64_t i = 0; i < n; ++i)

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ struct NetworkOptions {
   std::int64_t batch = 0;                     // 0: chosen from memory and the size of the input
   OnProgress progress = {};                   // of predictions of many inputs
   bool as_written = false;                    // the graph is not canonicalized
+  std::int64_t declared_batch = 0;            // the size that the network was written for; 0: any
+  /// Called once where rows cannot be computed together as was asked for, with what is done instead.
+  std::function<void(const std::string&)> notice = {};
 };
 
 /// Inputs that change little from one step to the next, each walk from a base of its own.
@@ -84,11 +88,22 @@ ForwardView forward_view(Builder& g, const Graph& network, Value input, const st
 
 class Network {
  public:
-  /// `specialize` gives the network's graph for a batch size; it is canonicalized here. Throws
-  /// UnsupportedError when the network does not have exactly one input of numbers.
+  /// `specialize` gives the network's graph for one row; it is canonicalized here, and batched
+  /// (ops/batching.h). Where the options declare a batch and `specialize` refuses a single row
+  /// (UnsupportedError), the network only runs in batches of that size. Throws UnsupportedError when the
+  /// network does not have exactly one input of numbers, or is only there in batches whose rows hang on one
+  /// another.
   Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions options = {});
 
-  const Graph& graph(std::int64_t batch) const;  // canonical
+  /// Canonical; every row of its results is what the network gives for that row alone. Throws
+  /// UnsupportedError for batch sizes other than those that `fit` returns.
+  const Graph& graph(std::int64_t batch) const;
+  /// Rows of the smallest batch: 1, unless the network was written for more and cannot be taken apart. Rows
+  /// that are left over are filled with copies.
+  std::int64_t unit() const { return unit_; }
+  /// The batch size that serves for `wanted` rows: `wanted` as a rule; `unit()` where rows cannot be computed
+  /// together, or only so many.
+  std::int64_t fit(std::int64_t wanted) const;
   /// Shape of one input with a leading 1, and number of classes.
   const Shape& input_shape() const { return input_shape_; }
   std::int64_t classes() const { return classes_; }
@@ -131,7 +146,9 @@ class Network {
   Shape input_shape_;
   std::int64_t classes_ = 0;
   Probability probability_;
-  mutable std::int64_t batch_ = 0;  // 0: not chosen yet
+  std::int64_t unit_ = 1;
+  mutable std::optional<bool> together_;  // whether rows can be computed together
+  mutable std::int64_t batch_ = 0;        // 0: not chosen yet
   mutable std::map<std::int64_t, Graph> graphs_;
   mutable std::map<std::tuple<std::int64_t, ScoreKind, Convolutions>, Workspace> workspaces_;
   mutable std::vector<std::shared_ptr<IncrementalProgram>> incremental_;  // used last comes last

@@ -142,13 +142,17 @@ class Propagation {
       }
     }
     if (ledger_ != nullptr && leaving) {
-      const auto sum = [](Value x) { return x ? per_sample_sum(x) : x; };
+      const auto sum = [this](Value x) { return x ? per_sample_sum(x) : x; };
       ledger_->push_back({node.node().name, std::string(node.node().op->name), rule, per_sample_sum(R),
                           leaving, sum(takings.absorbed), sum(takings.stabilized)});
     }
   }
 
-  static Value per_sample_sum(Value x) {
+  /// The batch is the outermost part of axis 0 (ops/batching.h).
+  Value per_sample_sum(Value x) const {
+    const std::int64_t rows = in_.input.shape()[0];
+    if (!x.shape().empty() && x.shape()[0] != rows && x.shape()[0] % rows == 0)
+      x = reshape(x, {rows, x.shape().elements() / rows});
     std::vector<std::int64_t> axes;
     for (int i = 1; i < x.shape().rank(); ++i) axes.push_back(i);
     return axes.empty() ? x : reduce_sum(x, axes, false);

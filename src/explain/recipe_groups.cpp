@@ -62,7 +62,7 @@ RecipeGroups::RecipeGroups(const Network& network, const std::vector<Recipe>& re
       recipes_(recipes),
       options_(std::move(options)),
       result_bytes_(static_cast<std::size_t>(2 * inputs * network.input_shape().elements()) * 4) {
-  const Graph graph = Explainer(network, recipes, options_).graph(1);
+  const Graph graph = Explainer(network, recipes, options_).graph(network.unit());
   const std::vector<bool> constant = constant_nodes(graph);
   std::size_t output = 1;  // after the logits
   Constants held;

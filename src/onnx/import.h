@@ -19,8 +19,8 @@ struct Importing {
   const onnx::NodeProto& node;
   std::vector<Value> inputs;  // invalid where an optional input is absent
   std::int64_t opset;
-  std::int64_t batch;     // wanted batch size
-  std::int64_t declared;  // batch size that the model was written for; 0 when dynamic
+  std::int64_t batch;     // batch size of the inputs
+  std::int64_t declared;  // the one that the model was written for, where it is another; else 0
   const std::filesystem::path& folder;
 
   std::string name() const {

@@ -11,8 +11,10 @@
 #include <set>
 
 #include "base/files.h"
+#include "graph/rewrite.h"
 #include "heatproof/error.h"
 #include "onnx/import.h"
+#include "ops/batching.h"
 
 namespace heatproof {
 
@@ -204,8 +206,9 @@ class Specializer {
   void import(const onnx::NodeProto& node) {
     std::vector<Value> inputs;
     for (const std::string& name : node.input()) inputs.push_back(value(name));
+    const std::int64_t declared = model_.declared_batch().value_or(0);
     const Importing importing{builder_, node,          std::move(inputs),
-                              c_.opset, wanted_.batch, model_.declared_batch().value_or(0),
+                              c_.opset, wanted_.batch, declared != wanted_.batch ? declared : 0,
                               folder_};
     const auto it = importers().find(node.op_type());
     if (it == importers().end()) throw UnsupportedError("the operator is not supported");
@@ -223,6 +226,23 @@ class Specializer {
   Builder builder_;
   std::map<std::string, Value> values_;
 };
+
+/// The network of one row of a network that was written for `declared` rows, where that is proven: with as
+/// many rows, each computed as if it were alone, it is node for node the network as it was written.
+std::optional<Graph> one_row(const std::function<Graph(const Specialization&)>& as_written,
+                             const Specialization& one, std::int64_t declared,
+                             const std::vector<bool>& shared) {
+  Specialization all = one;
+  all.batch = declared;
+  try {
+    Graph row = as_written(one);
+    const Graph wanted = as_written(all);
+    const Graph rows = batched(row, declared, shared);
+    if (same_function(rows, wanted) || same_function(canonicalize(rows), canonicalize(wanted))) return row;
+  } catch (const Error&) {  // its shapes do not fit one row
+  }
+  return std::nullopt;
+}
 
 std::vector<UnsupportedNode> find_unsupported(const onnx::ModelProto& proto) {
   std::vector<UnsupportedNode> nodes;
@@ -315,7 +335,28 @@ std::optional<std::int64_t> Model::declared_batch() const {
 }
 
 Graph Model::specialize(const Specialization& wanted) const {
-  return Specializer(*this, *contents_, wanted).run();
+  const auto as_written = [&](const Specialization& s) { return Specializer(*this, *contents_, s).run(); };
+  const std::int64_t declared = declared_batch().value_or(wanted.batch);
+  if (declared == wanted.batch) return as_written(wanted);
+  // Inputs that begin with the batch have one row in the network of one; others are there for all rows.
+  Specialization one = wanted;
+  one.batch = 1;
+  std::vector<bool> shared;
+  for (const ModelInput& input : inputs()) {
+    const auto given = one.shapes.find(input.name);
+    const bool sized = given != one.shapes.end() && !given->second.empty();
+    const bool leads = !input.dims.empty() && input.dims[0].value_or(declared) == declared &&
+                       (!sized || given->second[0] <= 0 || given->second[0] == wanted.batch);
+    if (leads && sized) given->second[0] = -1;
+    shared.push_back(!leads);
+  }
+  if (declared == 1) return batched(as_written(one), wanted.batch, shared);
+  if (const auto row = one_row(as_written, one, declared, shared))
+    return wanted.batch == 1 ? *row : batched(*row, wanted.batch, shared);
+  throw UnsupportedError(fmt::format(
+      "{}: was written for batches of {}, and nothing proves what it gives for {} rows; run it with "
+      "--batch {}, or export it with an open batch or with a batch of 1",
+      path().filename().string(), declared, wanted.batch, declared));
 }
 
 }  // namespace heatproof

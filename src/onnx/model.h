@@ -53,9 +53,12 @@ class Model {
   /// Throws UnsupportedError listing them, unless there are none.
   void check_supported() const;
 
-  /// The network for one batch size, not yet canonical. Any batch size works, also for models that declare a
-  /// batch of 1. Throws InputError when a dynamic axis is not given or sizes do not fit, UnsupportedError for
-  /// attributes that are not supported; each error names file, node and operator.
+  /// The network for one batch size, not yet canonical. A batch that is open, or has the size that the model
+  /// declares, is what the file says. A model that declares a batch of 1 is batched otherwise
+  /// (ops/batching.h): each row is what it is alone. A model that declares more runs with other sizes where
+  /// it is proven to treat rows apart; else UnsupportedError. Throws InputError when a dynamic axis is not
+  /// given or sizes do not fit, UnsupportedError for attributes that are not supported; each error names
+  /// file, node and operator.
   Graph specialize(const Specialization& wanted) const;
 
   struct Contents;

@@ -18,14 +18,12 @@ std::int64_t product(const std::vector<std::int64_t>& dims) {
   return n;
 }
 
-/// Models written for one batch size have it in their shapes. Batch is the outermost axis, so that
-/// multiplying the leading dimension is exact.
-Shape fit_batch(const Importing& i, std::vector<std::int64_t> target, std::int64_t elements) {
-  if (i.declared > 0 && i.batch != i.declared && !target.empty() && product(target) != elements &&
-      product(target) * i.batch == elements * i.declared) {
-    target[0] = target[0] * i.batch / i.declared;
-  }
-  return Shape(std::span<const std::int64_t>(target));
+/// A network that was written for several rows is tried with one: a leading dimension that holds the batch
+/// shrinks. Whether that was right is proven afterwards (Model::specialize).
+std::vector<std::int64_t> fit_batch(const Importing& i, std::vector<std::int64_t> target) {
+  if (i.batch != i.declared && i.declared > 0 && !target.empty() && target[0] % i.declared == 0)
+    target[0] = target[0] / i.declared * i.batch;
+  return target;
 }
 
 Values reshape_to(const Importing& i) {
@@ -47,9 +45,7 @@ Values reshape_to(const Importing& i) {
   }
   const std::int64_t elements = x.shape().elements();
   if (open >= 0) {
-    // A leading 1 that stands for the batch, followed by -1, would swallow the batch.
-    if (i.declared == 1 && i.batch != 1 && open > 0 && target[0] == 1 && x.shape()[0] == i.batch)
-      target[0] = i.batch;
+    if (open > 0 && target[0] == i.declared && x.shape()[0] == i.batch) target = fit_batch(i, target);
     std::int64_t known = 1;
     for (std::size_t k = 0; k < target.size(); ++k)
       known *= static_cast<std::ptrdiff_t>(k) == open ? 1 : target[k];
@@ -57,7 +53,8 @@ Values reshape_to(const Importing& i) {
       throw InputError(fmt::format("cannot reshape {} elements", elements));
     target[static_cast<std::size_t>(open)] = elements / known;
   }
-  return {i.add(kReshape, {x}, {{"shape", std::vector<std::int64_t>(fit_batch(i, target, elements))}})};
+  if (product(target) != elements) target = fit_batch(i, target);
+  return {i.add(kReshape, {x}, {{"shape", target}})};
 }
 
 Value reshaped(const Importing& i, Shape shape) {
@@ -197,20 +194,13 @@ Values concat(const Importing& i) {
   }
   if (parts.empty()) throw InputError("nothing to join");
   const std::int64_t axis = i.axis(i.integer("axis", 1), parts[0].shape().rank());
-  // Constants made for one sample (class tokens) join every sample of the batch.
-  for (Value& part : parts) {
-    if (axis != 0 && part.constant() && part.dtype() == DType::f32 && i.declared == 1 && i.batch > 1 &&
-        part.shape()[0] == 1) {
-      Shape wide = part.shape();
-      wide[0] = i.batch;
-      part = expand(part, wide);
-    }
-  }
   return {i.add(kConcat, parts, {{"axis", axis}})};
 }
 
 Values expand_to(const Importing& i) {
-  const Shape target = broadcast(i.shape(0), Shape(std::span<const std::int64_t>(i.constant_integers(1))));
+  auto wanted = i.constant_integers(1);
+  if (!wanted.empty() && wanted[0] == i.declared) wanted = fit_batch(i, wanted);
+  const Shape target = broadcast(i.shape(0), Shape(std::span<const std::int64_t>(wanted)));
   return {i.add(kExpand, {i.input(0)}, {{"shape", std::vector<std::int64_t>(target)}})};
 }
 

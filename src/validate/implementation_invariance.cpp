@@ -53,7 +53,7 @@ double dissimilarity(std::span<const float> a, std::span<const float> b, const s
 
 Scores score(const Evaluation& e, const Parameters& p) {
   const Equivalent& rewrite = find_equivalent(p.text("rewrite"));
-  const bool applies = rewrite.rewrite(e.network.graph(1)).places > 0;
+  const bool applies = rewrite.rewrite(e.network.graph(e.network.unit())).places > 0;
   if (!applies) return {std::vector<double>(static_cast<std::size_t>(e.size()), NAN)};
   NetworkOptions options = e.network.options();
   options.as_written = true;

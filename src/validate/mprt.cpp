@@ -22,7 +22,7 @@ std::pair<std::size_t, std::size_t> randomised(const std::string& order, std::si
 }
 
 std::size_t layers_of(const Evaluation& e) {
-  const std::size_t layers = weight_layers(e.network.graph(1)).size();
+  const std::size_t layers = weight_layers(e.network.graph(e.network.unit())).size();
   if (layers == 0) throw UsageError("mprt: the network has no layers with constant weights");
   return layers;
 }

@@ -29,15 +29,16 @@ std::vector<std::vector<double>> scores_of_copies(const Network& network, const 
   return scores;
 }
 
-Program program_that_fits(std::int64_t all, std::int64_t most, std::size_t memory, std::int64_t& count,
+Program program_that_fits(std::int64_t all, std::int64_t most, const Network& network, std::int64_t& count,
                           const std::function<Graph(std::int64_t)>& graph) {
+  const std::size_t memory = network.options().memory;
   const auto part = [&](std::int64_t limit) {
     const std::int64_t parts = (all + limit - 1) / limit;
-    return (all + parts - 1) / parts;
+    return network.fit((all + parts - 1) / parts);
   };
   for (count = part(most);; count = part(std::max<std::int64_t>(1, count / 2))) {
     Program program = compile(graph(count));
-    if (count == 1 || program.arena_bytes() + program.constant_bytes() <= memory) return program;
+    if (count == network.unit() || program.arena_bytes() + program.constant_bytes() <= memory) return program;
   }
 }
 

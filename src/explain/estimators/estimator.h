@@ -41,9 +41,9 @@ using EditCopy = std::function<void(std::int64_t sample, std::int64_t copy, std:
 std::vector<std::vector<double>> scores_of_copies(const Network& network, const Samples& samples,
                                                   ScoreKind kind, std::int64_t copies, const EditCopy& edit);
 
-/// The largest program of equal parts of `all` steps, at most `most`, whose working memory is at most
-/// `memory`; `count` becomes its part.
-Program program_that_fits(std::int64_t all, std::int64_t most, std::size_t memory, std::int64_t& count,
+/// The largest program of equal parts of `all` steps, at most `most` and as many as the network takes, whose
+/// working memory is at most that of the network's options; `count` becomes its part.
+Program program_that_fits(std::int64_t all, std::int64_t most, const Network& network, std::int64_t& count,
                           const std::function<Graph(std::int64_t)>& graph);
 
 /// Baselines of all samples, in the inputs' shape.

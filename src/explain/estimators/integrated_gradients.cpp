@@ -28,13 +28,16 @@ Graph path_graph(const EstimatorSetup& setup, const Parameters& p, std::int64_t 
   const Value target = g.input("target", {DType::i64, {count}});
   const Value x0 =
       baseline(x, p.text("baseline"), box_edge(g, setup.low, 0, shape), box_edge(g, setup.high, 1, shape));
-  const Head end = head_of(g, network.graph(1), x);
-  const Head start = head_of(g, network.graph(1), x0);
+  // A network that only runs in batches is not cut: its first layer is there for one row no more than the
+  // rest.
+  const bool cuts = network.unit() == 1;
+  const Head end = cuts ? head_of(g, network.graph(1), x) : Head{x, std::nullopt};
+  const Head start = cuts ? head_of(g, network.graph(1), x0) : Head{x0, std::nullopt};
   Shape wide(end.cut.shape().size(), 1);
   wide[0] = count;
   const Value points = start.cut + reshape(alpha, wide) * (end.cut - start.cut);
-  const ForwardView forward =
-      forward_view(g, tail_of(network.graph(count)), points, network.options().output_name);
+  const ForwardView forward = forward_view(g, cuts ? tail_of(network.graph(count)) : network.graph(count),
+                                           points, network.options().output_name);
   const Value one_hot = g.add(kOneHot, {target}, {{"depth", network.classes()}});
   const Value gradient =
       propagate({points, explained(forward, p), one_hot * reshape(weight, {count, 1}), {}, {}}, gradients());
@@ -46,7 +49,7 @@ class Path {
  public:
   Path(const EstimatorSetup& setup, const Parameters& p)
       : rule_(quadrature(p.text("rule"), p.integer("steps"))),
-        workspace_(program_that_fits(p.integer("steps"), kMostAtOnce, setup.network.options().memory, count_,
+        workspace_(program_that_fits(p.integer("steps"), kMostAtOnce, setup.network, count_,
                                      [&](std::int64_t n) { return path_graph(setup, p, n); })) {}
 
   Tensor explain(const Samples& samples) {
@@ -65,7 +68,7 @@ class Path {
  private:
   void add_part(const Tensor& x, std::int64_t target, std::size_t first, std::vector<double>& sum) {
     const auto count = static_cast<std::size_t>(count_);
-    std::vector<float> alpha(count, 0);
+    std::vector<float> alpha(count, static_cast<float>(rule_.points.back()));
     std::vector<float> weight(count, 0);  // steps beyond the last count nothing
     for (std::size_t k = 0; k < std::min(count, rule_.points.size() - first); ++k) {
       alpha[k] = static_cast<float>(rule_.points[first + k]);

@@ -36,7 +36,7 @@ class NoisyGradients {
         samples_(p.integer("samples")),
         noise_(p.number("noise")),
         kind_(p.text("moment")),
-        workspace_(program_that_fits(samples_, kMostAtOnce, setup.network.options().memory, count_,
+        workspace_(program_that_fits(samples_, kMostAtOnce, setup.network, count_,
                                      [&](std::int64_t n) { return gradient_graph(setup.network, p, n); })) {}
 
   Tensor explain(const Samples& samples) {
@@ -66,6 +66,8 @@ class NoisyGradients {
         std::ranges::transform(x, points.rows(k, k + 1).data<float>().begin(),
                                [&](float v) { return static_cast<float>(v + deviation * random.normal()); });
       }
+      for (std::int64_t k = used; k < count_; ++k)
+        std::ranges::copy(x, points.rows(k, k + 1).data<float>().begin());
       const Tensor gradients = workspace_.run({points, target})[0];
       for (std::int64_t k = 0; k < used; ++k) {
         const Tensor gradient = gradients.rows(k, k + 1);

@@ -1,5 +1,8 @@
 #include "base/memory.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <fstream>
 #include <string>
 
@@ -15,6 +18,16 @@ std::size_t free_memory() {
     std::getline(file, unit);
   }
   return 0;
+}
+
+std::string memory_warning(std::size_t bytes, std::size_t free) {
+  if (free == 0 || bytes <= free) return {};
+  const auto giga = [](std::size_t n) { return static_cast<double>(n) / (1024.0 * 1024 * 1024); };
+  return fmt::format(
+      "about {:.1f} GB of memory are needed and {:.1f} GB are free; --memory {}M takes less, by smaller "
+      "batches "
+      "(scores then differ by rounding)",
+      giga(bytes), giga(free), std::max<std::size_t>(64, free / 2 / (1024 * 1024)));
 }
 
 }  // namespace heatproof

@@ -51,7 +51,7 @@ struct Subject {
     evaluation.explain = [this](const Tensor& x, auto t, auto ids) {
       return explainer.explain(x, t, ids).relevance[0];
     };
-    evaluation.explain_on = explain_on(r, options);
+    evaluation.explain_on = explain_on(r, session.explain_options(options.seed));
   }
   Subject(const Subject&) = delete;
   Subject& operator=(const Subject&) = delete;
@@ -73,22 +73,6 @@ std::vector<report::LedgerRow> rows_of(const std::vector<LedgerLine>& ledger) {
     rows.push_back({line.node, line.op, line.rule, mean_of(line.entering), mean_of(line.leaving),
                     mean_of(line.absorbed), 0 - mean_of(line.stabilized)});
   return rows;
-}
-
-/// A network's input as a photo, in the order of colours that the network takes.
-report::Picture photo_of(const Session& session, std::span<const float> x) {
-  const Shape& s = session.network().input_shape();
-  std::vector<float> planes(x.begin(), x.end());
-  std::vector<double> black = session.black();
-  std::vector<double> white = session.white();
-  if (session.preprocessing().channels == "bgr" && s[1] == 3) {
-    const auto pixels = static_cast<std::ptrdiff_t>(s[2] * s[3]);
-    std::swap_ranges(planes.begin(), planes.begin() + pixels, planes.begin() + 2 * pixels);
-    std::ranges::reverse(black);
-    std::ranges::reverse(white);
-  }
-  return report::draw_input(planes, static_cast<int>(s[1]), static_cast<int>(s[2]), static_cast<int>(s[3]),
-                            black, white);
 }
 
 /// How relevance changes along a path, and pictures of it.
@@ -114,7 +98,7 @@ struct Film {
       last = x.rows(k, k + 1);
       last_relevance = relevance.rows(k, k + 1);
       if (!draw) continue;
-      frames.push_back({{photo_of(session, row(x, k)),
+      frames.push_back({{drawn(session, row(x, k), session.black(), session.white()),
                          report::draw_heatmap(row(maps, k), static_cast<int>(s[2]), static_cast<int>(s[3]))},
                         caption});
     }
@@ -231,7 +215,7 @@ report::CheckReport describe(const Session& session, const Recipe& recipe, const
   r.conservation = mean_of(found.conservation);
   for (const Axiom& a : found.axioms) add_measured(r, a);
   for (const LeftOut& l : found.left_out) r.left_out.emplace_back(l.metric, l.reason);
-  r.unprepared = inputs.photos() && !session.has_box();
+  r.unprepared = inputs.photos() && !session.preprocessing().stated;
   r.ledger = rows_of(found.ledger);
   r.path = f.frames ? "the frames" : f.motion;
   r.changes = found.film.changes;
@@ -270,6 +254,7 @@ Findings measure_all(const GlobalFlags& global, const CheckFlags& f, const Sessi
   Findings found;
   found.rows = rows_of(f, session, all, found.left_out);
   ExplainOptions options = session.explain_options(global.seed);
+  options.expected = all.size();
   Subject uniform(parse_recipe("uniform"), session, options);
   const bool is_control = subject.recipe.method->name == "uniform";
   options.ledger = true;
@@ -325,7 +310,9 @@ void check_command(const GlobalFlags& global, const CheckFlags& f) {
   if (f.frames && f.target == "auto")  // one object through the video
     std::ranges::fill(all.targets, all.targets[0]);
   warn_of_derivatives(global, session.network(), std::span(&recipe, 1));
-  Subject subject(recipe, session, session.explain_options(global.seed));
+  ExplainOptions options = session.explain_options(global.seed);
+  options.expected = all.size();
+  Subject subject(recipe, session, options);
   const Findings found = measure_all(global, f, session, inputs, masks, all, subject);
   const Verdict verdict = judge(session, inputs, recipe, found.explained, global.seed);
   std::vector<std::string> warnings = verdict.warnings();

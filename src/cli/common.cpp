@@ -34,7 +34,8 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool model_required) {
   app.add_option("--output-name", flags.output_name, "which output, for networks with several");
   app.add_option(
       "--memory", flags.memory,
-      "working memory that batches may take, such as 512M or 2G; half of what is free unless given");
+      "working memory that batches may take, such as 512M or 2G; unless given, as much as this network's "
+      "batches need (other batches move scores by rounding)");
   app.add_option("--batch", flags.batch, "batch size; 0: chosen from --memory")->check(CLI::Range(0, 4096));
   app.add_option("--resize", flags.resize, "pixels of the shorter side before the crop");
   app.add_option("--size", flags.size, "centre crop: one number, or height and width")
@@ -48,10 +49,7 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool model_required) {
 }
 
 std::size_t parse_bytes(const std::string& text) {
-  if (text.empty()) {
-    const std::size_t half = free_memory() / 2;
-    return half > 0 ? half : NetworkOptions{}.memory;
-  }
+  if (text.empty()) return 0;
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
   double scale = 1;
@@ -68,6 +66,19 @@ std::size_t parse_bytes(const std::string& text) {
   return static_cast<std::size_t>(value * scale);
 }
 
+void check_arguments(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const bool flag = word.starts_with("--") && word.find('=') == word.size() - 1;
+    if (!word.empty() && !flag) continue;
+    const std::string_view before = i > 1 ? argv[i - 1] : "";
+    throw UsageError(fmt::format("{} is empty; give a value, or leave it away",
+                                 flag                       ? word.substr(0, word.size() - 1)
+                                 : before.starts_with("--") ? before
+                                                            : fmt::format("argument {}", i)));
+  }
+}
+
 namespace {
 
 Preprocessing preprocessing_of(const ModelFlags& flags, bool& declared) {
@@ -76,7 +87,9 @@ Preprocessing preprocessing_of(const ModelFlags& flags, bool& declared) {
   std::error_code error;
   declared = std::filesystem::exists(config, error);
   if (declared) p = read_model_config(config);
-  declared |= flags.range.has_value() || !flags.mean.empty() || !flags.std.empty();
+  const bool stated = flags.range.has_value() || !flags.mean.empty() || !flags.std.empty();
+  declared |= stated;
+  p.stated |= stated;
   if (flags.resize) p.resize = flags.resize;
   if (!flags.size.empty()) p.height = flags.size[0], p.width = flags.size.back();
   if (flags.channels) p.channels = *flags.channels;
@@ -96,20 +109,23 @@ std::vector<std::int64_t> dims_of(const ModelInput& input) {
 
 }  // namespace
 
-Session::Session(const GlobalFlags& global, const ModelFlags& flags, bool silent)
-    : Session(global, flags, Model::load(flags.model), silent) {}
+Session::Session(const GlobalFlags& global, const ModelFlags& flags, bool selection)
+    : Session(global, flags, Model::load(flags.model), selection) {}
 
-Session::Session(const GlobalFlags& global, const ModelFlags& flags, Model model, bool silent)
+Session::Session(const GlobalFlags& global, const ModelFlags& flags, Model model, bool selection)
     : model_(std::move(model)),
-      predicting_(std::make_shared<Progress>("predict", silent || global.quiet)),
-      explaining_(std::make_shared<Progress>("explain", silent || global.quiet)) {
+      flags_(flags),
+      quiet_(global.quiet),
+      predicting_(std::make_shared<Progress>("predict", selection || global.quiet)),
+      explaining_(std::make_shared<Progress>("explain", selection || global.quiet)) {
   preprocessing_ = preprocessing_of(flags, has_box_);
   if (preprocessing_.labels) labels_ = Labels::read(*preprocessing_.labels);
   const std::vector<std::int64_t> dims = dims_of(model_.inputs().front());
+  const ImageAxes axes = image_axes(dims);
   if (dims.size() == 4) {
-    if (dims[1] == 1 && preprocessing_.channels == "rgb") preprocessing_.channels = "gray";
-    if (!preprocessing_.height && dims[2] > 0) preprocessing_.height = dims[2];
-    if (!preprocessing_.width && dims[3] > 0) preprocessing_.width = dims[3];
+    if (dims[axes.channels] == 1 && preprocessing_.channels == "rgb") preprocessing_.channels = "gray";
+    if (!preprocessing_.height && dims[axes.height] > 0) preprocessing_.height = dims[axes.height];
+    if (!preprocessing_.width && dims[axes.width] > 0) preprocessing_.width = dims[axes.width];
     check(preprocessing_);
   }
   Shape shape(std::span<const std::int64_t>(dims.data(), dims.size()));
@@ -117,11 +133,11 @@ Session::Session(const GlobalFlags& global, const ModelFlags& flags, Model model
   bool open = false;
   for (std::size_t i = 1; i < shape.size(); ++i) {
     if (shape[i] > 0) continue;
-    if (dims.size() == 4 && i == 2 && preprocessing_.height)
+    if (dims.size() == 4 && i == axes.height && preprocessing_.height)
       shape[i] = *preprocessing_.height;
-    else if (dims.size() == 4 && i == 3 && preprocessing_.width)
+    else if (dims.size() == 4 && i == axes.width && preprocessing_.width)
       shape[i] = *preprocessing_.width;
-    else if (dims.size() == 4 && i == 1)
+    else if (dims.size() == 4 && i == axes.channels)
       shape[i] = preprocessing_.channel_count();
     else
       open = true;
@@ -135,6 +151,11 @@ Session::Session(const GlobalFlags& global, const ModelFlags& flags, Model model
                     file = model_.path().filename().string()](const std::string& what) {
     if (!quiet && !std::exchange(*said, true)) fmt::print(stderr, "heatproof: {}: {}\n", file, what);
   };
+  options.steady = selection;
+  options.needs = [said = std::make_shared<bool>(global.quiet)](std::size_t bytes) {
+    const std::string line = memory_warning(bytes, free_memory());
+    if (!line.empty() && !std::exchange(*said, true)) fmt::print(stderr, "heatproof: warning: {}\n", line);
+  };
   options.progress = [p = predicting_](std::int64_t done, std::int64_t total) { p->set(done, total); };
   network_ = std::make_unique<Network>(
       [read = model_, wanted](std::int64_t batch) {
@@ -147,7 +168,46 @@ Session::Session(const GlobalFlags& global, const ModelFlags& flags, Model model
 
 InputSource Session::open(const std::string& path, std::int64_t most) const {
   const Shape& shape = network_->input_shape();
-  return InputSource(path, preprocessing_, {shape.begin(), shape.end()}, most);
+  InputSource source(path, preprocessing_, {shape.begin(), shape.end()}, most);
+  warnings_ = warnings_of(source);
+  for (const std::string& line : warnings_) {
+    if (!quiet_) fmt::print(stderr, "heatproof: warning: {}\n", line);
+  }
+  return source;
+}
+
+std::vector<std::string> Session::warnings_of(const InputSource& source) const {
+  std::vector<std::string> lines;
+  const std::string model = model_.path().filename().string();
+  const std::string config = std::filesystem::path(model).replace_extension(".toml").string();
+  const Preprocessing& p = preprocessing_;
+  if (source.photos() && !p.stated)
+    lines.push_back(
+        fmt::format("nobody said how photos become the input of {}: {} pixels from 0 to {:g} are fed; if it "
+                    "was trained on "
+                    "others, give --range, --mean and --std, or write them into {}",
+                    model, p.channels, p.range, config));
+  if (source.photos()) return lines;
+  if (source.pixels() && !p.stated)
+    lines.push_back(
+        fmt::format("nobody said how pixels become the input of {}: the uint8 values of {} are fed as they "
+                    "are, from 0 to "
+                    "255; if it was trained on others, give --range, --mean and --std, or write them into {}",
+                    model, source.path().filename().string(), config));
+  const std::string file = source.path().filename().string();
+  if (flags_.resize)
+    lines.push_back(fmt::format("--resize changes nothing in {}: arrays have the size that they have", file));
+  if (flags_.channels)
+    lines.push_back(fmt::format(
+        "--channels only says in which colours {} is drawn: arrays have the channels that they have", file));
+  const bool scales = flags_.range || !flags_.mean.empty() || !flags_.std.empty();
+  if (scales && !source.pixels())
+    lines.push_back(
+        fmt::format("{} is no array of uint8 pixels and is fed as it is; --range, --mean and --std only say "
+                    "where black and "
+                    "white lie",
+                    source.path().filename().string()));
+  return lines;
 }
 
 void Session::at(std::int64_t first, std::int64_t inputs) const {
@@ -160,11 +220,18 @@ ExplainOptions Session::explain_options(std::uint64_t seed) const {
   o.seed = seed;
   o.batch = network_->options().batch;
   o.progress = [p = explaining_](std::int64_t done, std::int64_t total) { p->set(done, total); };
-  if (has_box_) {
-    o.low = preprocessing_.black();
-    o.high = preprocessing_.white();
-  }
+  o.low = black();
+  o.high = white();
   return o;
+}
+
+std::vector<double> Session::edge(std::vector<double> values) const {
+  if (!has_box_) return {};
+  const Shape& shape = network_->input_shape();
+  const bool per_channel = shape.rank() > 1 && shape[1] == static_cast<std::int64_t>(values.size());
+  const bool equal = std::ranges::all_of(values, [&](double v) { return v == values[0]; });
+  if (!per_channel && equal) values.resize(1);
+  return values;
 }
 
 std::string Session::context_hash() const {

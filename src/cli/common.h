@@ -31,13 +31,18 @@ std::string command_line(int argc, const char* const* argv);
 struct ModelFlags {
   std::string model;
   std::string output_name;
-  std::string memory;  // empty: half of what is free
+  std::string memory;  // empty: what the network needs
   std::int64_t batch = 0;
   std::optional<std::int64_t> resize;
   std::vector<std::int64_t> size;
   std::optional<std::string> channels, labels;
   std::optional<double> range;
   std::vector<double> mean, std;
+
+  /// Whether a flag says how pixels become inputs.
+  bool prepares() const {
+    return resize || !size.empty() || channels || range || !mean.empty() || !std.empty();
+  }
 };
 
 void add_global_flags(CLI::App& app, GlobalFlags& flags);
@@ -61,10 +66,10 @@ class Progress {
 /// A loaded model with everything that the flags and MODEL.toml say of it.
 class Session {
  public:
-  /// silent: no progress of its own.
-  Session(const GlobalFlags& global, const ModelFlags& flags, bool silent = false);
+  /// selection: no progress of its own, and a network whose results do not hang on what is asked for at once.
+  Session(const GlobalFlags& global, const ModelFlags& flags, bool selection = false);
   /// Of a model that has been read already.
-  Session(const GlobalFlags& global, const ModelFlags& flags, Model model, bool silent = false);
+  Session(const GlobalFlags& global, const ModelFlags& flags, Model model, bool selection = false);
 
   const Model& model() const { return model_; }
   const Network& network() const { return *network_; }
@@ -73,8 +78,10 @@ class Session {
   /// True when the input's range is known, from photos' preprocessing.
   bool has_box() const { return has_box_; }
 
-  /// Inputs as the network takes them.
+  /// Inputs as the network takes them. Warns of what nobody said of them, and of flags that do not apply.
   InputSource open(const std::string& path, std::int64_t most = 0) const;
+  /// Those warnings, for reports.
+  const std::vector<std::string>& warnings() const { return warnings_; }
   /// Progress from now on is that of a part of all inputs.
   void at(std::int64_t first, std::int64_t inputs) const;
   ExplainOptions explain_options(std::uint64_t seed) const;
@@ -82,15 +89,22 @@ class Session {
   /// pixels.
   std::string context_hash() const;
   /// Values of black and white in the network's input, per channel; empty when unknown.
-  std::vector<double> black() const { return has_box_ ? preprocessing_.black() : std::vector<double>(); }
-  std::vector<double> white() const { return has_box_ ? preprocessing_.white() : std::vector<double>(); }
+  std::vector<double> black() const { return edge(preprocessing_.black()); }
+  std::vector<double> white() const { return edge(preprocessing_.white()); }
 
  private:
+  std::vector<std::string> warnings_of(const InputSource& source) const;
+  /// Of the box: one value for all, where the network's input has no such channels and values are equal.
+  std::vector<double> edge(std::vector<double> values) const;
+
   Model model_;
   Preprocessing preprocessing_;
   Labels labels_;
   std::unique_ptr<Network> network_;
   bool has_box_ = false;
+  ModelFlags flags_;
+  bool quiet_ = false;
+  mutable std::vector<std::string> warnings_;
   std::shared_ptr<Progress> predicting_, explaining_;
 };
 
@@ -100,8 +114,12 @@ ExplainOn explain_on(const Recipe& recipe, const ExplainOptions& options);
 /// Seconds of "90s", "5m", "2h" or a plain number. Throws UsageError.
 double parse_duration(const std::string& text);
 
-/// Bytes of "512M", "2G" or a plain number. Throws UsageError.
+/// Bytes of "512M", "2G" or a plain number; 0 of nothing. Throws UsageError.
 std::size_t parse_bytes(const std::string& text);
+
+/// Throws UsageError for an argument that is empty, such as a shell makes of a variable that is not set: only
+/// what is not there at all has a default.
+void check_arguments(int argc, const char* const* argv);
 
 /// Prints one JSON document to stdout; NaN and infinities become null.
 void print_json(const nlohmann::json& json);

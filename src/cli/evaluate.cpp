@@ -165,7 +165,9 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
   } else {
     recipe = read_recipe(f.recipe);
     warn_of_derivatives(global, network, std::span(&*recipe, 1));
-    explainer.emplace(network, std::vector{*recipe}, session.explain_options(global.seed));
+    ExplainOptions options = session.explain_options(global.seed);
+    options.expected = inputs.places();
+    explainer.emplace(network, std::vector{*recipe}, options);
   }
   note_scores(global, network, recipe ? std::span<const Recipe>(&*recipe, 1) : std::span<const Recipe>(),
               std::span(&metric, 1));

@@ -29,8 +29,8 @@ struct ExplainFlags {
 };
 
 /// NAME.heatmap.png and NAME.overlay.png for every sample; adds the paths.
-void draw(const std::filesystem::path& folder, const InputSet& set, const Tensor& heatmaps,
-          std::vector<std::string>& files) {
+void draw(const std::filesystem::path& folder, const Session& session, const InputSet& set,
+          const Tensor& heatmaps, std::vector<std::string>& files) {
   const auto height = static_cast<int>(heatmaps.shape()[1]);
   const auto width = static_cast<int>(heatmaps.shape()[2]);
   const auto pixels = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
@@ -46,7 +46,7 @@ void draw(const std::filesystem::path& folder, const InputSet& set, const Tensor
       written[i].push_back(path.string());
     };
     write("heatmap", report::draw_heatmap(map, height, width));
-    const report::Picture photo = picture_of(set, i);
+    const report::Picture photo = picture_of(session, set, i);
     if (!photo.rgb.empty()) write("overlay", report::draw_overlay(map, photo));
   });
   for (const auto& paths : written) files.insert(files.end(), paths.begin(), paths.end());
@@ -84,7 +84,9 @@ void explain(const GlobalFlags& global, const ExplainFlags& f) {
   InputSource inputs = session.open(f.input);
   if (f.allow_nonfinite) inputs.allow_nonfinite();
   const Targets targets(f.target, session, inputs);
-  Explainer explainer(session.network(), {recipe}, session.explain_options(global.seed));
+  ExplainOptions options = session.explain_options(global.seed);
+  options.expected = inputs.places();
+  Explainer explainer(session.network(), {recipe}, options);
   std::optional<NpyWriter> raw;
   if (!f.raw.empty()) raw.emplace(f.raw, inputs.places());
   warn_of_derivatives(global, session.network(), std::span(&recipe, 1));
@@ -98,7 +100,7 @@ void explain(const GlobalFlags& global, const ExplainFlags& f) {
     const auto chosen = targets.of(set, logits);
     const Tensor relevance = explainer.explain(set.inputs, chosen, sample_ids(set.items)).relevance[0];
     if (raw) raw->append(relevance);
-    if (!f.out.empty()) draw(f.out, set, pool_channels(relevance, pool_of(recipe)), files);
+    if (!f.out.empty()) draw(f.out, session, set, pool_channels(relevance, pool_of(recipe)), files);
     told.add(set, logits, chosen, relevance);
   }
   const Verdict verdict = judge(session, inputs, recipe, told, global.seed);

@@ -67,6 +67,7 @@ int main(int argc, char** argv) {
   cli::add_synth(app, global);
   global.command = cli::command_line(argc, argv);
   try {
+    cli::check_arguments(argc, argv);
     app.parse(argc, argv);
     std::cout.flush();
     if (!std::cout) return report("cannot write to standard output; is the disk full?", 1);

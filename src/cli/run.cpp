@@ -40,6 +40,11 @@ void refuse_or_warn(const GlobalFlags& global, const RunFlags& f, const std::str
 
 /// Any inputs by name, all outputs.
 void run_named(const GlobalFlags& global, const RunFlags& f) {
+  if (f.model.prepares())
+    throw UsageError(
+        "--input takes arrays as they are; leave --resize, --size, --channels, --range, --mean and --std "
+        "away, or "
+        "give INPUT");
   const Model model = Model::load(f.model.model);
   std::map<std::string, Tensor> given;
   for (const std::string& item : f.inputs) {

@@ -219,6 +219,8 @@ std::vector<Recipe> recipes_of(const SelectFlags& f, const Session& session, std
 
 SelectionData data_of(const GlobalFlags& global, const Session& session, const InputSource& inputs,
                       const Masks& masks, const Survey& s) {
+  ExplainOptions options = session.explain_options(global.seed);
+  options.expected = s.size();
   return {.network = session.network(),
           .source = inputs,
           .masks = masks,
@@ -228,7 +230,7 @@ SelectionData data_of(const GlobalFlags& global, const Session& session, const I
           .logits = s.logits,
           .black = session.black(),
           .white = session.white(),
-          .explain = session.explain_options(global.seed),
+          .explain = options,
           .model_hash = session.context_hash()};
 }
 
@@ -283,6 +285,12 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
     for (std::size_t k = 0; k < report.ranking.size(); ++k)
       report.ranking[k].explodes = ills.explodes.contains(selection.ranking[k].recipe);
     if (!note.empty()) report.facts.emplace_back("what is watched", note);
+    for (const std::string& line : session.warnings()) report.facts.emplace_back("warning", line);
+    if (!f.model.memory.empty() || f.model.batch > 0)
+      report.facts.emplace_back(
+          "batches",
+          "of another size than this network's, by --memory or --batch: scores differ by "
+          "rounding from those of other sizes");
     report.facts.emplace_back("seed", std::to_string(global.seed));
     report.facts.emplace_back("command", global.command);
     conclude(global, f, selection, report, ills, results);
@@ -304,7 +312,7 @@ void select_command(const GlobalFlags& global, SelectFlags f) {
     options = space.options;
     recipes = std::move(space.recipes);
   }
-  const Session session(global, f.model, true);  // select has a bar of its own
+  const Session session(global, f.model, true);
   recipes = recipes_of(f, session, std::move(recipes));
   warn_of_derivatives(global, session.network(), recipes);
   const InputSource inputs = session.open(f.input);

@@ -116,7 +116,7 @@ void add_exhibits(report::SelectReport& r, const Session& session, const Selecti
     const auto column = static_cast<std::size_t>(std::ranges::find(s.images, i) - s.images.begin());
     report::Exhibit x{items[k].name, target_name(session, data.targets[i]),
                       probability.of(row_of(data.logits, static_cast<std::int64_t>(i)), data.targets[i]),
-                      picture_of(set, k)};
+                      picture_of(session, set, k)};
     for (std::size_t m = 0; m < shown.size(); ++m) {
       x.relevance.push_back(maps[m][k]);
       x.scores.push_back(s.scores[shown[m].recipe][column]);
@@ -145,22 +145,37 @@ std::vector<std::pair<std::string, std::string>> facts_of(const Session& session
 }  // namespace
 
 std::string preprocessing_text(const Session& session, const InputSource& inputs) {
-  if (!inputs.photos()) return "none: arrays are fed as they are";
   const Preprocessing& p = session.preprocessing();
+  const bool prepared = inputs.photos() || (inputs.pixels() && p.stated);
+  if (!prepared) return "none: arrays are fed as they are";
   std::string text = fmt::format("{} channels, range 0 to {:g}", p.channels, p.range);
-  if (p.resize) text += fmt::format(", shorter side {}", *p.resize);
+  if (!p.stated) text += " (assumed, since nobody said it)";
+  if (p.resize && inputs.photos()) text += fmt::format(", shorter side {}", *p.resize);
   if (!p.mean.empty()) text += fmt::format(", mean {}", fmt::join(p.mean, ", "));
   if (!p.std.empty()) text += fmt::format(", std {}", fmt::join(p.std, ", "));
   return text;
 }
 
-report::Picture picture_of(const InputSet& set, std::size_t sample) {
+report::Picture drawn(const Session& session, std::span<const float> x, std::vector<double> black,
+                      std::vector<double> white) {
+  const Shape& s = session.network().input_shape();
+  std::vector<float> planes(x.begin(), x.end());
+  if (session.preprocessing().channels == "bgr" && s[1] == 3) {
+    const auto pixels = static_cast<std::ptrdiff_t>(s[2] * s[3]);
+    std::swap_ranges(planes.begin(), planes.begin() + pixels, planes.begin() + 2 * pixels);
+    std::ranges::reverse(black);
+    std::ranges::reverse(white);
+  }
+  return report::draw_input(planes, static_cast<int>(s[1]), static_cast<int>(s[2]), static_cast<int>(s[3]),
+                            black, white);
+}
+
+report::Picture picture_of(const Session& session, const InputSet& set, std::size_t sample) {
   const Shape& s = set.inputs.shape();
   if (s.rank() != 4) return {};
   if (sample < set.rgb.size()) return {static_cast<int>(s[2]), static_cast<int>(s[3]), set.rgb[sample]};
   const auto size = static_cast<std::size_t>(s[1] * s[2] * s[3]);
-  return report::draw_input(set.inputs.data<float>().subspan(sample * size, size), static_cast<int>(s[1]),
-                            static_cast<int>(s[2]), static_cast<int>(s[3]));
+  return drawn(session, set.inputs.data<float>().subspan(sample * size, size));
 }
 
 report::SelectReport describe(const Session& session, const SelectionData& data,

@@ -12,7 +12,11 @@ report::SelectReport describe(const Session& session, const SelectionData& data,
                               const std::vector<SkippedFile>& skipped, const Selection& selection);
 
 /// The photo of a sample, or its array drawn as one; empty when it is no image.
-report::Picture picture_of(const InputSet& set, std::size_t sample);
+report::Picture picture_of(const Session& session, const InputSet& set, std::size_t sample);
+/// A network's input as a photo, with colours in the order in which the network takes them. black, white: its
+/// values of them per channel; empty: the least and the largest that there are.
+report::Picture drawn(const Session& session, std::span<const float> x, std::vector<double> black = {},
+                      std::vector<double> white = {});
 
 /// How photos became inputs, in words.
 std::string preprocessing_text(const Session& session, const InputSource& inputs);

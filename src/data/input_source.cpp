@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <optional>
+#include <set>
+#include <tuple>
 
 #include "base/files.h"
 #include "data/input_stream.h"
@@ -32,13 +35,14 @@ std::string hash_of(const Tensor& t) {
   return sha256(to_string(t.shape()) + ":" + std::string(static_cast<const char*>(t.raw()), t.bytes()));
 }
 
-/// The one array of an .npz that holds inputs.
-Tensor read_zipped(const fs::path& path) {
-  const auto arrays = read_npz(path);
+/// The one array of an .npz that holds inputs, and whether its elements are uint8.
+std::pair<Tensor, bool> read_zipped(const fs::path& path) {
+  std::set<std::string> bytes;
+  const auto arrays = read_npz(path, bytes);
   for (const char* key : {"images", "input", "inputs", "x"}) {
-    if (const auto it = arrays.find(key); it != arrays.end()) return it->second;
+    if (const auto it = arrays.find(key); it != arrays.end()) return {it->second, bytes.contains(key)};
   }
-  if (arrays.size() == 1) return arrays.begin()->second;
+  if (arrays.size() == 1) return {arrays.begin()->second, !bytes.empty()};
   throw InputError(fmt::format("{}: holds {} arrays, none named 'images' or 'input'; save one array",
                                path.string(), arrays.size()));
 }
@@ -56,6 +60,52 @@ std::vector<fs::path> photos_in(const fs::path& folder) {
   return files;
 }
 
+/// Why a photo, which became a `shape`, is no input of the network, and what to do.
+std::string misfit_of_photo(const Shape& shape, const Shape& wanted) {
+  const std::string input = to_string(wanted);
+  if (wanted.rank() != 4)
+    return fmt::format(
+        "the network's input is {}, which is no image of channels, height and width; give data of that shape "
+        "as "
+        ".npy",
+        input);
+  if (image_axes(wanted).channels_last())
+    return fmt::format(
+        "the network's input is {}, with channels last as Keras has them, and photos cannot be fed that way "
+        "yet; "
+        "give prepared data of that shape as .npy, or export the network with channels first (tf2onnx "
+        "--inputs-as-nchw)",
+        input);
+  if (shape[1] != wanted[1])
+    return fmt::format("the network's input is {} with {} channels, and the photo has {}; {}", input,
+                       wanted[1], shape[1],
+                       wanted[1] == 3   ? "use --channels rgb or --channels bgr"
+                       : wanted[1] == 1 ? "use --channels gray"
+                                        : "give prepared data of that shape as .npy");
+  return fmt::format(
+      "the photo was cropped to {}x{}, and the network's input is {}x{}; leave --size (and size in "
+      "MODEL.toml) "
+      "away, or use --size {},{}",
+      shape[2], shape[3], wanted[2], wanted[3], wanted[2], wanted[3]);
+}
+
+/// The same of an array, whose samples have a `shape`.
+std::string misfit_of_array(const Shape& shape, const Shape& wanted) {
+  std::string advice = "arrays are fed as they are: give one of that shape";
+  const auto fits = [&](std::array<std::size_t, 4> order) {
+    for (std::size_t i = 1; i < 4; ++i) {
+      if (wanted[i] > 0 && shape[order[i]] != wanted[i]) return false;
+    }
+    return true;
+  };
+  if (shape.rank() == 4 && fits({0, 3, 1, 2}))
+    advice = "its channels come last, and the network takes them first: save x.transpose(0, 3, 1, 2)";
+  else if (shape.rank() == 4 && fits({0, 2, 3, 1}))
+    advice = "its channels come first, and the network takes them last: save x.transpose(0, 2, 3, 1)";
+  return fmt::format("data of shape {} does not fit the network's input {}; {}", to_string(shape),
+                     to_string(wanted), advice);
+}
+
 }  // namespace
 
 /// The rows of an array.
@@ -64,6 +114,7 @@ struct InputSource::Rows {
   Tensor whole;         // of a zip, which cannot be read in parts
   Shape shape;          // of all samples, in as many axes as the network's input
   bool single = false;  // the array is one sample, without an axis of them
+  bool pixels = false;  // of uint8
 
   Tensor read(std::int64_t row) const {
     Tensor t = whole;
@@ -98,7 +149,8 @@ void InputSource::open_array(std::int64_t most) {
   if (extension(path_) == ".npy")
     rows->file.emplace(path_);
   else
-    rows->whole = read_zipped(path_);
+    std::tie(rows->whole, rows->pixels) = read_zipped(path_);
+  if (rows->file) rows->pixels = rows->file->bytes();
   const Shape given = rows->file ? rows->file->shape() : rows->whole.shape();
   const std::string name = path_.filename().string();
   const auto rank = static_cast<int>(expected_.size());
@@ -125,6 +177,8 @@ void InputSource::open_array(std::int64_t most) {
 std::int64_t InputSource::places() const {
   return photos() ? static_cast<std::int64_t>(files_.size()) : rows_->shape[0];
 }
+
+bool InputSource::pixels() const { return !photos() && rows_->pixels; }
 
 std::string InputSource::name(std::int64_t place) const {
   return photos() ? files_[static_cast<std::size_t>(place)].filename().string()
@@ -159,6 +213,7 @@ LoadedInput InputSource::load(std::int64_t place) const {
 
 LoadedInput InputSource::load_row(std::int64_t row) const {
   Tensor t = rows_->read(row);
+  if (rows_->pixels && preprocessing_.stated) t = prepared(t, preprocessing_);
   if (finite_) check_finite(t, path_.filename().string(), row * t.elements());
   return {{name(row), hash_of(t), 0, 0, row}, t, {}};
 }
@@ -167,9 +222,9 @@ void InputSource::check_shape(const Shape& shape) const {
   bool fits = shape.size() == expected_.size();
   for (std::size_t i = 1; fits && i < shape.size(); ++i) fits = expected_[i] <= 0 || expected_[i] == shape[i];
   if (fits) return;
-  throw InputError(
-      fmt::format("{}: data of shape {} does not fit the network's input {}; use --size and --channels",
-                  path_.string(), to_string(shape), to_string(Shape(std::span(expected_)))));
+  Shape wanted(std::span<const std::int64_t>(expected_.data(), expected_.size()));
+  throw InputError(fmt::format("{}: {}", path_.string(),
+                               photos() ? misfit_of_photo(shape, wanted) : misfit_of_array(shape, wanted)));
 }
 
 void check_finite(const Tensor& t, const std::string& name, std::int64_t first) {

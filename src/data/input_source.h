@@ -31,6 +31,8 @@ class InputSource {
   const Preprocessing& preprocessing() const { return preprocessing_; }
   /// True for photos, of which unreadable ones are skipped; false for an array.
   bool photos() const { return rows_ == nullptr; }
+  /// True for arrays of uint8, which are prepared as the pixels of photos are where somebody said how.
+  bool pixels() const;
   /// Files or rows that there are, in the order of their names; some of the files may turn out to be
   /// unreadable.
   std::int64_t places() const;

@@ -95,6 +95,7 @@ Preprocessing read_model_config(const std::filesystem::path& path) {
   if (const auto v = table.numbers("range"); !v.empty()) p.range = v[0];
   p.mean = table.numbers("mean");
   p.std = table.numbers("std");
+  p.stated = input->contains("range") || input->contains("mean") || input->contains("std");
   if (const auto v = table.text("labels")) p.labels = path.parent_path() / *v;
   try {
     check(p);

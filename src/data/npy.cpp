@@ -107,6 +107,8 @@ double load_number(const Header& h, const char* at) {
                         : static_cast<double>(load<std::int64_t>(at, h.swapped));
 }
 
+bool is_bytes(const Header& h) { return h.kind == 'u' && h.bytes == 1; }
+
 DType dtype_of(const Header& h) {
   return h.kind == 'f' ? DType::f32 : h.kind == 'b' ? DType::boolean : DType::i64;
 }
@@ -185,6 +187,8 @@ Tensor parse_npy(std::string_view bytes, const std::string& name) {
   return elements_of(h, bytes.data() + h.data);
 }
 
+bool holds_bytes(std::string_view npy, const std::string& name) { return is_bytes(parse_header(npy, name)); }
+
 struct NpyFile::State {
   std::string name;
   Header header;
@@ -213,6 +217,7 @@ NpyFile::~NpyFile() = default;
 
 const Shape& NpyFile::shape() const { return state_->header.shape; }
 DType NpyFile::dtype() const { return dtype_of(state_->header); }
+bool NpyFile::bytes() const { return is_bytes(state_->header); }
 
 Tensor NpyFile::rows(std::int64_t begin, std::int64_t end) const {
   const State& s = *state_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/files.h"
@@ -15,6 +16,8 @@ namespace heatproof {
 Tensor read_npy(const std::filesystem::path& path);
 /// The same from memory; `name` is used in errors.
 Tensor parse_npy(std::string_view bytes, const std::string& name);
+/// Whether the elements of an array in memory are uint8.
+bool holds_bytes(std::string_view npy, const std::string& name);
 /// Numbers or truth values as f32.
 Tensor to_float(const Tensor& tensor);
 /// Version 1.0, little-endian, C order.
@@ -29,6 +32,8 @@ class NpyFile {
 
   const Shape& shape() const;
   DType dtype() const;
+  /// Whether elements are uint8, as those of pictures are.
+  bool bytes() const;
   /// Rows [begin, end) of the outermost axis; safe to call from several threads.
   Tensor rows(std::int64_t begin, std::int64_t end) const;
 
@@ -57,5 +62,7 @@ class NpyWriter {
 /// All arrays of a zip, stored or deflated, by name without ".npy". Throws InputError for damaged or
 /// oversized files.
 std::map<std::string, Tensor> read_npz(const std::filesystem::path& path);
+/// The same, and the names of those whose elements are uint8.
+std::map<std::string, Tensor> read_npz(const std::filesystem::path& path, std::set<std::string>& bytes);
 
 }  // namespace heatproof

@@ -22,6 +22,8 @@ class Zip {
     for (std::uint64_t i = 0; i < entries; ++i) offset = entry(offset, arrays);
     return arrays;
   }
+  /// Arrays of uint8 among those that were read.
+  std::set<std::string> pixels;
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
@@ -79,8 +81,10 @@ class Zip {
       e += 4 + length;
     }
     if (name.ends_with(".npy")) name.resize(name.size() - 4);
-    arrays[name] =
-        parse_npy(content(local, method, packed, size), fmt::format("{}: array '{}'", name_, name));
+    const std::string npy = content(local, method, packed, size);
+    const std::string what = fmt::format("{}: array '{}'", name_, name);
+    arrays[name] = parse_npy(npy, what);
+    if (holds_bytes(npy, what)) pixels.insert(name);
     return next;
   }
 
@@ -121,7 +125,15 @@ class Zip {
 }  // namespace
 
 std::map<std::string, Tensor> read_npz(const std::filesystem::path& path) {
-  return Zip(read_file(path), path.filename().string()).read();
+  std::set<std::string> bytes;
+  return read_npz(path, bytes);
+}
+
+std::map<std::string, Tensor> read_npz(const std::filesystem::path& path, std::set<std::string>& bytes) {
+  Zip zip(read_file(path), path.filename().string());
+  auto arrays = zip.read();
+  bytes = std::move(zip.pixels);
+  return arrays;
 }
 
 }  // namespace heatproof

@@ -28,6 +28,10 @@ std::vector<double> shade(const Preprocessing& p, double value) {
   return values;
 }
 
+float value_of(double pixel, double range, double mean, double std) {
+  return static_cast<float>((pixel * (range / 255.0) - mean) / std);
+}
+
 cv::Mat decode(const std::filesystem::path& path, int flags) {
   const std::string bytes = read_file(path);
   cv::Mat image;
@@ -96,9 +100,13 @@ Photo photo_of(const std::vector<std::uint8_t>& bytes, std::int64_t height, std:
     throw Error(fmt::format("{} bytes are no {}x{} RGB image", bytes.size(), height, width));
   Photo photo{{}, bytes};
   const cv::Mat rgb(static_cast<int>(height), static_cast<int>(width), CV_8UC3, photo.rgb.data());
-  cv::Mat pixels = rgb;
-  if (p.channels == "bgr") cv::cvtColor(rgb, pixels, cv::COLOR_RGB2BGR);
-  if (p.channels == "gray") cv::cvtColor(rgb, pixels, cv::COLOR_RGB2GRAY);
+  cv::Mat pixels;  // memory of its own: the photo that is shown stays RGB
+  if (p.channels == "bgr")
+    cv::cvtColor(rgb, pixels, cv::COLOR_RGB2BGR);
+  else if (p.channels == "gray")
+    cv::cvtColor(rgb, pixels, cv::COLOR_RGB2GRAY);
+  else
+    pixels = rgb;
   const std::int64_t channels = p.channel_count();
   const std::int64_t size = std::int64_t{pixels.rows} * pixels.cols;
   photo.input = Tensor::empty(DType::f32, {1, channels, pixels.rows, pixels.cols});
@@ -107,11 +115,36 @@ Photo photo_of(const std::vector<std::uint8_t>& bytes, std::int64_t height, std:
     const double mean = at(p.mean, static_cast<std::size_t>(c), 0);
     const double std = at(p.std, static_cast<std::size_t>(c), 1);
     for (std::int64_t i = 0; i < size; ++i) {
-      out[c * size + i] =
-          static_cast<float>((pixels.data[i * channels + c] * (p.range / 255.0) - mean) / std);
+      out[c * size + i] = value_of(pixels.data[i * channels + c], p.range, mean, std);
     }
   }
   return photo;
+}
+
+Tensor prepared(const Tensor& pixels, const Preprocessing& p) {
+  const Shape& s = pixels.shape();
+  const std::size_t per_channel = std::max(p.mean.size(), p.std.size());
+  const auto has = [&](std::size_t axis) {
+    return axis < s.size() && s[axis] == static_cast<std::int64_t>(per_channel);
+  };
+  const std::size_t axis = has(1) ? 1 : s.size() - 1;
+  if (per_channel > 1 && !has(axis))
+    throw UsageError(fmt::format("mean and std have {} values, and pixels of shape {} no such channels",
+                                 per_channel, to_string(s)));
+  const auto stride = static_cast<std::size_t>(s.strides()[axis]);
+  Tensor values = Tensor::empty(DType::f32, s);
+  for (std::size_t i = 0; i < values.data<float>().size(); ++i) {
+    const std::size_t c = i / stride % static_cast<std::size_t>(s[axis]);
+    values.data<float>()[i] = value_of(pixels.data<float>()[i], p.range, at(p.mean, c, 0), at(p.std, c, 1));
+  }
+  return values;
+}
+
+ImageAxes image_axes(const std::vector<std::int64_t>& dims) {
+  const auto colours = [](std::int64_t n) { return n == 1 || n == 3; };
+  const auto extent = [](std::int64_t n) { return n < 1 || n > 4; };
+  if (dims.size() == 4 && colours(dims[3]) && extent(dims[1]) && extent(dims[2])) return {3, 1, 2};
+  return {};
 }
 
 Photo load_photo(const std::filesystem::path& path, const Preprocessing& p) {

@@ -17,6 +17,7 @@ struct Preprocessing {
   double range = 1;                             // pixel values run from 0 to 1 or to 255
   std::vector<double> mean, std;                // per channel, in that range; empty: 0 and 1
   std::optional<std::filesystem::path> labels;  // file with one label per line
+  bool stated = false;                          // somebody gave range, mean or std
 
   std::int64_t channel_count() const { return channels == "gray" ? 1 : 3; }
   /// Network values of black and of white pixels, per channel of the network.
@@ -27,6 +28,15 @@ struct Preprocessing {
 /// Reads the table [input] of a .toml file. Throws InputError for unknown keys and wrong types, naming line
 /// and key.
 Preprocessing read_model_config(const std::filesystem::path& path);
+
+/// Which axes of an input are which: N, C, H, W, or N, H, W, C as Keras has them.
+struct ImageAxes {
+  std::size_t channels = 1, height = 2, width = 3;
+  bool channels_last() const { return channels == 3; }
+};
+/// Of declared lengths, -1 where open: channels come last where the last axis can be those of an image, and
+/// the second cannot.
+ImageAxes image_axes(const std::vector<std::int64_t>& dims);
 
 /// Checks what does not depend on images. Throws UsageError.
 void check(const Preprocessing& preprocessing);
@@ -45,6 +55,10 @@ Photo photo_of(const std::vector<std::uint8_t>& rgb, std::int64_t height, std::i
 /// Decodes (EXIF orientation respected), resizes the shorter side (area interpolation when shrinking), crops
 /// the centre. Throws InputError for files that are no images or too large.
 Photo load_photo(const std::filesystem::path& path, const Preprocessing& preprocessing);
+
+/// Values of pixels, from 0 to 255, as the network takes them: [1, C, ...] in the network's channels, or
+/// [1, ..., C]. Throws UsageError where mean and std are per channel and no axis has as many.
+Tensor prepared(const Tensor& pixels, const Preprocessing& preprocessing);
 
 /// A grey picture as 0 and 1 (above half), [H, W].
 Tensor read_gray(const std::filesystem::path& path);

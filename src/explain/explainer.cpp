@@ -80,8 +80,10 @@ std::int64_t Explainer::batch() {
   if (options_.batch > 0 || network_.fit(2) == unit) return batch_ = network_.fit(options_.batch);
   // The program of one input stays for rests. What rules make of weights is computed for every program anew.
   const Program& one = workspace(unit).program();
-  return batch_ =
-             rows_that_fit(network_.options().memory, bytes() + one.constant_bytes(), one.arena_bytes(), 8);
+  const std::size_t taken = bytes() + one.constant_bytes();
+  batch_ = rows_that_fit(network_.memory(), taken, one.arena_bytes(), 8);
+  network_.announce(taken + static_cast<std::size_t>(batch_) * one.arena_bytes());
+  return batch_;
 }
 
 std::size_t Explainer::bytes() {
@@ -207,7 +209,8 @@ Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_
   const std::int64_t unit = network_.unit();
   std::int64_t size = n == 1 ? unit : batch();
   // Few inputs, and a rest, run one by one: another program costs as much as some of them, and its weights.
-  if (n < 2 * size && !workspaces_.contains(size)) size = unit;
+  // What was explained before must not matter: results would differ by rounding when a run is resumed.
+  if (std::max(n, options_.expected) < 2 * size) size = unit;
   for (std::int64_t begin = 0; begin < n; begin += size) {
     if (4 * (n - begin) <= 3 * size) size = unit;
     const std::int64_t end = std::min(begin + size, n);

@@ -19,7 +19,8 @@ struct ExplainOptions {
   std::vector<double> low, high;  // box of the input, one value or one per channel; empty: 0 and 1
   std::uint64_t seed = 0;         // of estimators
   bool ledger = false;            // report relevance sums of every layer
-  std::int64_t batch = 0;         // 0: chosen from the network's memory option
+  std::int64_t batch = 0;         // 0: chosen from the network's memory
+  std::int64_t expected = 0;      // inputs that will be explained in all, where a call has fewer
   OnProgress progress = {};       // of explanations of many inputs
 };
 

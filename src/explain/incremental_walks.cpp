@@ -11,7 +11,8 @@ namespace heatproof {
 namespace {
 
 constexpr std::int64_t kMostRows = 8;
-constexpr std::size_t kPrograms = 2;  // remembered by a network
+constexpr std::int64_t kManyUpdates = 1 << 20;  // of networks whose programs must not hang on how many
+constexpr std::size_t kPrograms = 2;            // remembered by a network
 /// Of the memory, per program; the rest is for arenas, weights, and the other program.
 constexpr double kShareOfStates = 0.25;
 constexpr std::int64_t kMostBases = 8;
@@ -143,7 +144,7 @@ double typical_changes(const Shape& input, const Walks& walks) {
 std::optional<IncrementalSize> size_that_fits(const Network& network, const WindowPlan& plan,
                                               std::int64_t wanted, Updates mode) {
   const Graph one = scores_graph(network, 1);
-  const double memory = kShareOfStates * static_cast<double>(network.options().memory);
+  const double memory = kShareOfStates * static_cast<double>(network.memory());
   const auto slot = static_cast<double>(kept_bytes(one, plan));
   for (std::int64_t rows = std::min(kMostRows, power_of_two(wanted)); rows >= 1; rows /= 2) {
     std::int64_t walking = mode == Updates::persistent ? rows : 0;
@@ -162,6 +163,7 @@ std::shared_ptr<IncrementalProgram> Network::incremental(
     const std::vector<std::int64_t>& patch, std::int64_t wanted, std::int64_t updates, bool persistent,
     const std::function<bool(double)>& worthwhile) const {
   if (fit(2) == unit_) return nullptr;
+  if (options_.steady) wanted = kMostRows, updates = kManyUpdates;
   const auto plan = plan_windows(scores_graph(*this, 1), patch);
   if (!plan || !worthwhile(plan->update / plan->whole)) return nullptr;
   const auto size =

@@ -24,6 +24,10 @@ namespace {
 /// Bytes of scores that are remembered: a small share of the memory.
 constexpr std::size_t kMostRemembered = std::size_t{64} << 20;
 constexpr std::size_t kShareRemembered = 32;
+/// Where nobody says how much memory may be taken. Weights count several times: packed for programs, and as
+/// rules modify them.
+constexpr std::size_t kMemory = std::size_t{4} << 30;
+constexpr std::size_t kMemoryPerWeight = 8;
 
 const Output& pick_output(const Graph& graph, const std::string& name) {
   if (name.empty()) return graph.outputs().front();
@@ -33,6 +37,14 @@ const Output& pick_output(const Graph& graph, const std::string& name) {
     known.push_back(output.name);
   }
   throw UsageError(fmt::format("the network has no output '{}'; it has {}", name, fmt::join(known, ", ")));
+}
+
+std::size_t weight_bytes(const Graph& graph) {
+  std::size_t bytes = 0;
+  for (const Node& node : graph.nodes()) {
+    if (node.op == &kConstant) bytes += node.constant.bytes();
+  }
+  return bytes;
 }
 
 /// A final Softmax or LogSoftmax, through reshapes; invalid where there is none.
@@ -71,9 +83,7 @@ ForwardView forward_view(Builder& g, const Graph& network, Value input, const st
 }
 
 Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions options)
-    : specialize_(std::move(specialize)),
-      options_(std::move(options)),
-      walked_(std::make_shared<WalkMemo>(std::min(kMostRemembered, options_.memory / kShareRemembered))) {
+    : specialize_(std::move(specialize)), options_(std::move(options)) {
   try {
     graph(1);
   } catch (const UnsupportedError&) {
@@ -93,6 +103,12 @@ Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions o
   probability_ = view.reading;
   input_shape_[0] = 1;
   if (unit_ > 1) check_rows(one, options_.output_name, unit_);
+  memory_ = options_.memory > 0 ? options_.memory : kMemory + kMemoryPerWeight * weight_bytes(one);
+  walked_ = std::make_shared<WalkMemo>(std::min(kMostRemembered, memory_ / kShareRemembered));
+}
+
+void Network::announce(std::size_t bytes) const {
+  if (options_.memory == 0 && options_.needs) options_.needs(bytes);
 }
 
 std::int64_t Network::fit(std::int64_t wanted) const {
@@ -124,8 +140,10 @@ std::int64_t Network::batch() const {
   // The program of one input stays for few inputs; many read transformed weights.
   const Program& one = workspace(1, ScoreKind::logit, Convolutions::direct).program();
   const std::size_t transformed = convolution::transformed_bytes(convolution::transformable(graph(1)));
-  return batch_ = rows_that_fit(options_.memory, one.constant_bytes() + one.arena_bytes() + transformed,
-                                one.arena_bytes(), 16);
+  const std::size_t taken = one.constant_bytes() + one.arena_bytes() + transformed;
+  batch_ = rows_that_fit(memory_, taken, one.arena_bytes(), 16);
+  announce(taken + static_cast<std::size_t>(batch_) * one.arena_bytes());
+  return batch_;
 }
 
 const Graph& Network::graph(std::int64_t batch) const {
@@ -160,11 +178,13 @@ void Network::stream(std::int64_t count, ScoreKind kind,
                      const std::function<void(std::int64_t, std::span<const float>)>& use,
                      Convolutions convolutions) const {
   const std::int64_t size = input_shape_.elements();
-  const bool many = static_cast<double>(count) >= convolution::runs_for_transforms(graph(unit_));
+  const bool many =
+      options_.steady || static_cast<double>(count) >= convolution::runs_for_transforms(graph(unit_));
   for (std::int64_t done = 0; done < count;) {
     // A rest runs one by one where that is less than the whole batch; more sizes would pack more weights.
     const std::int64_t rest = count - done;
-    const std::int64_t rows = rest == 1 || 4 * rest <= 3 * batch() ? unit_ : batch();
+    const bool alone = !options_.steady && (rest == 1 || 4 * rest <= 3 * batch());
+    const std::int64_t rows = alone ? unit_ : batch();
     Shape shape = input_shape_;
     shape[0] = rows;
     Tensor x = Tensor::zeros(DType::f32, shape);

@@ -22,14 +22,22 @@ class Sha256;  // base/files.h
 using OnProgress = std::function<void(std::int64_t, std::int64_t)>;
 
 struct NetworkOptions {
-  std::string output_name;                    // empty: the first output
-  std::size_t memory = std::size_t{2} << 30;  // bytes that weights and working memory of a program may take
-  std::int64_t batch = 0;                     // 0: chosen from memory and the size of the input
-  OnProgress progress = {};                   // of predictions of many inputs
-  bool as_written = false;                    // the graph is not canonicalized
-  std::int64_t declared_batch = 0;            // the size that the network was written for; 0: any
+  std::string output_name;  // empty: the first output
+  /// Bytes that weights and working memory of a program may take; 0: so many that sizes of batches depend on
+  /// the network alone (Network::memory).
+  std::size_t memory = 0;
+  std::int64_t batch = 0;           // 0: chosen from memory and the size of the input
+  OnProgress progress = {};         // of predictions of many inputs
+  bool as_written = false;          // the graph is not canonicalized
+  std::int64_t declared_batch = 0;  // the size that the network was written for; 0: any
   /// Called once where rows cannot be computed together as was asked for, with what is done instead.
   std::function<void(const std::string&)> notice = {};
+  /// Which programs compute something depends on the network alone, not on how much is asked for at once or was
+  /// asked for before: for selections, whose cells must be the same to the last bit when they are resumed or
+  /// measured in parts. Rests are padded.
+  bool steady = false;
+  /// Told how many bytes programs are going to take, where `memory` was left open.
+  std::function<void(std::size_t bytes)> needs = {};
 };
 
 /// Inputs that change little from one step to the next, each walk from a base of its own.
@@ -110,6 +118,10 @@ class Network {
   /// What the outputs say of probabilities.
   const Probability& probability() const { return probability_; }
   const NetworkOptions& options() const { return options_; }
+  /// What options().memory says; where it is open, 4 GiB and eight times the weights.
+  std::size_t memory() const { return memory_; }
+  /// Tells options().needs, where the memory was left open.
+  void announce(std::size_t bytes) const;
   /// Batch size for forward passes.
   std::int64_t batch() const;
 
@@ -146,6 +158,7 @@ class Network {
   Shape input_shape_;
   std::int64_t classes_ = 0;
   Probability probability_;
+  std::size_t memory_ = 0;
   std::int64_t unit_ = 1;
   mutable std::optional<bool> together_;  // whether rows can be computed together
   mutable std::int64_t batch_ = 0;        // 0: not chosen yet

@@ -82,7 +82,7 @@ RecipeGroups::RecipeGroups(const Network& network, const std::vector<Recipe>& re
 
 std::size_t RecipeGroups::room(std::size_t recipes) const {
   const std::size_t results = recipes * result_bytes_;
-  const std::size_t memory = network_.options().memory;
+  const std::size_t memory = network_.memory();
   return memory > results ? memory - results : 0;
 }
 

@@ -42,14 +42,12 @@ Importer with_numbers(const Operator& op, std::vector<std::string> names) {
 
 Values clip(const Importing& i) {
   Attributes a;
+  if (i.input(0).dtype() != DType::f32) throw UnsupportedError("Clip of integers");
   const auto bound = [&](std::size_t k, const char* name) {
-    if (i.has(k)) {
-      const Tensor t = i.constant(k);
-      if (t.dtype() == DType::i64) throw UnsupportedError("Clip of integers");
-      a.set(name, static_cast<double>(t.data<float>()[0]));
-    } else if (i.attribute(name) != nullptr && std::abs(i.number(name, 0)) < 1e38) {
-      a.set(name, i.number(name, 0));
-    }
+    if (i.has(k))
+      a.set(name, i.constant_number(k));
+    else if (const double given = i.number(name, 1e38); std::abs(given) < 1e38)
+      a.set(name, given);
   };
   bound(1, "min");
   bound(2, "max");
@@ -77,29 +75,75 @@ Importer softmax(const Operator& op) {
   };
 }
 
+/// Element k as an integer type of the file, which wraps around where the number does not fit.
+std::int64_t narrowed(std::int64_t value, std::int64_t type) {
+  using P = onnx::TensorProto;
+  switch (type) {
+    case P::INT8:
+      return static_cast<std::int8_t>(value);
+    case P::UINT8:
+      return static_cast<std::uint8_t>(value);
+    case P::INT16:
+      return static_cast<std::int16_t>(value);
+    case P::UINT16:
+      return static_cast<std::uint16_t>(value);
+    case P::INT32:
+      return static_cast<std::int32_t>(value);
+    case P::UINT32:
+      return static_cast<std::uint32_t>(value);
+    case P::INT64:
+      return value;
+    default:
+      break;
+  }
+  throw UnsupportedError(fmt::format("Cast to element type {} is not supported", type));
+}
+
+std::int64_t whole(double value) {
+  if (!(std::abs(value) < 9.2e18)) throw UnsupportedError(fmt::format("Cast of {} to an integer", value));
+  return static_cast<std::int64_t>(value);
+}
+
 /// Casts between floating types, and of constants; others depend on the data.
 Values cast(const Importing& i) {
   using P = onnx::TensorProto;
   const Value x = i.input(0);
-  const auto to = i.integer("to", P::FLOAT);
+  const auto to = i.required_integer("to");
+  i.harmless({"saturate", "round_mode"});  // of types of 8 bits
   const bool real = to == P::FLOAT || to == P::FLOAT16 || to == P::BFLOAT16 || to == P::DOUBLE;
+  const bool logical = to == P::BOOL;
+  if (!real && !logical) narrowed(0, to);
   if (x.dtype() == DType::f32 && real) return {x};
-  if (!real && to != P::BOOL && x.dtype() == DType::i64) return {x};
+  if (x.dtype() == DType::i64 && (to == P::INT64 || to == P::INT32) && !x.constant()) return {x};
+  if (x.dtype() == DType::boolean && logical) return {x};
   const Tensor t = i.constant(0);
-  Tensor result = Tensor::zeros(real ? DType::f32 : to == P::BOOL ? DType::boolean : DType::i64, t.shape());
+  Tensor result = Tensor::zeros(real ? DType::f32 : logical ? DType::boolean : DType::i64, t.shape());
   for (std::int64_t k = 0; k < t.elements(); ++k) {
     const auto n = static_cast<std::size_t>(k);
-    const double value = t.dtype() == DType::f32   ? static_cast<double>(t.data<float>()[n])
-                         : t.dtype() == DType::i64 ? static_cast<double>(t.data<std::int64_t>()[n])
+    const bool integer = t.dtype() == DType::i64;
+    const std::int64_t number = integer ? t.data<std::int64_t>()[n] : 0;
+    const double value = integer                   ? static_cast<double>(number)
+                         : t.dtype() == DType::f32 ? static_cast<double>(t.data<float>()[n])
                                                    : static_cast<const std::uint8_t*>(t.raw())[n];
     if (real)
       result.data<float>()[n] = static_cast<float>(value);
-    else if (to == P::BOOL)
+    else if (logical)
       static_cast<std::uint8_t*>(result.raw())[n] = value != 0;
     else
-      result.data<std::int64_t>()[n] = static_cast<std::int64_t>(value);
+      result.data<std::int64_t>()[n] = narrowed(integer ? number : whole(value), to);
   }
   return {i.g.constant(result)};
+}
+
+/// The identity, unless it drops: then the result hangs on chance.
+Values dropout(const Importing& i) {
+  i.harmless({"ratio", "seed"});  // of training
+  const bool training = i.has(2) && i.constant_number(2) != 0;
+  const bool has_ratio = i.has(1);
+  if (training && !(has_ratio && i.constant_number(1) == 0))
+    throw UnsupportedError(
+        "Dropout with training_mode drops values by chance; export the model in eval mode (model.eval())");
+  return {i.input(0)};
 }
 
 }  // namespace
@@ -155,7 +199,7 @@ void add_elementwise_importers(ImporterTable& t) {
   t["Selu"] = with_numbers(kSelu, {"alpha", "gamma"});
   t["HardSigmoid"] = with_numbers(kHardSigmoid, {"alpha", "beta"});
   t["Gelu"] = [](const Importing& i) {
-    return Values{i.add(kGelu, {i.input(0)}, {{"approximate", i.text("approximate", "none")}})};
+    return Values{i.add(kGelu, {i.input(0)}, {{"approximate", i.word("approximate", {"none", "tanh"})}})};
   };
   t["Clip"] = clip;
   t["ThresholdedRelu"] = [](const Importing& i) {
@@ -167,7 +211,7 @@ void add_elementwise_importers(ImporterTable& t) {
   t["LogSoftmax"] = softmax(kLogSoftmax);
   t["Cast"] = cast;
   t["Identity"] = [](const Importing& i) { return Values{i.input(0)}; };
-  t["Dropout"] = t["Identity"];
+  t["Dropout"] = dropout;
 }
 
 }  // namespace heatproof

@@ -10,6 +10,10 @@ namespace {
 
 using Values = std::vector<Value>;
 
+std::string auto_pad_of(const Importing& i) {
+  return i.word("auto_pad", {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"});
+}
+
 /// Kernel, strides, dilations and pads of a window over the spatial axes of x, auto_pad resolved.
 struct Window {
   std::vector<std::int64_t> kernel, strides, dilations, pads;
@@ -17,7 +21,7 @@ struct Window {
 
 Window window_of(const Importing& i, const Shape& x, std::vector<std::int64_t> kernel) {
   const std::size_t n = kernel.size();
-  if (x.size() != n + 2)
+  if (x.size() != n + 2 || n == 0)
     throw InputError(fmt::format("kernel of {} axes over an input of shape {}", n, to_string(x)));
   Window w{kernel, i.integers("strides", std::vector<std::int64_t>(n, 1)),
            i.integers("dilations", std::vector<std::int64_t>(n, 1)),
@@ -25,7 +29,7 @@ Window window_of(const Importing& i, const Shape& x, std::vector<std::int64_t> k
   if (w.strides.size() != n || w.dilations.size() != n || w.pads.size() != 2 * n) {
     throw InputError("strides, dilations or pads do not have one entry per spatial axis");
   }
-  const std::string mode = i.text("auto_pad", "NOTSET");
+  const std::string mode = auto_pad_of(i);
   if (mode == "VALID") w.pads.assign(2 * n, 0);
   if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
     for (std::size_t k = 0; k < n; ++k) {
@@ -58,13 +62,17 @@ Values conv_transpose(const Importing& i) {
   if (w.rank() < 3) throw InputError(fmt::format("weights of shape {} have no kernel", to_string(w)));
   const std::size_t n = w.size() - 2;
   if (i.shape(0).size() != w.size()) throw InputError("input and weights have different ranks");
-  std::vector<std::int64_t> kernel(w.begin() + 2, w.end());
+  const std::vector<std::int64_t> kernel(w.begin() + 2, w.end());
+  if (i.integers("kernel_shape", kernel) != kernel) throw InputError("kernel_shape does not fit the weights");
   auto strides = i.integers("strides", std::vector<std::int64_t>(n, 1));
   auto dilations = i.integers("dilations", std::vector<std::int64_t>(n, 1));
   auto pads = i.integers("pads", std::vector<std::int64_t>(2 * n, 0));
   auto padding = i.integers("output_padding", std::vector<std::int64_t>(n, 0));
   const auto wanted = i.integers("output_shape");
-  const std::string mode = i.text("auto_pad", "NOTSET");
+  const std::string mode = auto_pad_of(i);
+  if (mode == "VALID") pads.assign(2 * n, 0);
+  if (!wanted.empty() && wanted.size() < n)
+    throw InputError("output_shape does not have one entry per spatial axis");
   if (strides.size() != n || dilations.size() != n || pads.size() != 2 * n || padding.size() != n)
     throw InputError("attributes do not have one entry per spatial axis");
   for (std::size_t k = 0; k < n && (!wanted.empty() || mode.starts_with("SAME")); ++k) {
@@ -148,6 +156,7 @@ Importer pool(const Operator& op) {
   return [&op](const Importing& i) {
     const Shape& x = i.shape(0);
     const Window w = window_of(i, x, i.integers("kernel_shape"));
+    i.harmless({"storage_order"});  // of the indices
     Attributes a{{"kernel_shape", w.kernel},
                  {"strides", w.strides},
                  {"pads", w.pads},
@@ -172,11 +181,13 @@ Importer reduce(const Operator& op) {
   return [&op](const Importing& i) {
     const int rank = i.shape(0).rank();
     auto axes = i.axes(i.integers_of(1, "axes"), rank);
+    const std::int64_t keep = i.integer("keepdims", 1);
+    const bool nothing = i.integer("noop_with_empty_axes", 0) != 0;
     if (axes.empty()) {
-      if (i.integer("noop_with_empty_axes", 0) != 0) return Values{i.input(0)};
+      if (nothing) return Values{i.input(0)};
       for (int k = 0; k < rank; ++k) axes.push_back(k);
     }
-    return Values{i.add(op, {i.input(0)}, {{"axes", axes}, {"keepdims", i.integer("keepdims", 1)}})};
+    return Values{i.add(op, {i.input(0)}, {{"axes", axes}, {"keepdims", keep}})};
   };
 }
 

@@ -21,6 +21,7 @@ namespace heatproof {
 namespace {
 
 constexpr std::int64_t kOldestOpset = 7;
+constexpr std::int64_t kNewestOpset = 28;
 
 constexpr std::size_t kBlock = 1 << 20;  // bytes that are read at once
 
@@ -70,10 +71,22 @@ std::string parse(const std::filesystem::path& path, const std::string& file, on
   return source.digits();
 }
 
+bool is_standard(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
+
 std::int64_t opset_of(const onnx::ModelProto& proto, const std::string& file) {
   std::int64_t opset = proto.opset_import_size() == 0 ? 1 : 0;
   for (const auto& entry : proto.opset_import()) {
-    if (entry.domain().empty() || entry.domain() == "ai.onnx") opset = entry.version();
+    if (!is_standard(entry.domain())) continue;
+    if (opset > 0 && opset != entry.version())
+      throw InputError(fmt::format("{}: says that it is of opset {} and of opset {}; export it again", file,
+                                   opset, entry.version()));
+    opset = entry.version();
+  }
+  if (opset > kNewestOpset) {
+    throw UnsupportedError(fmt::format(
+        "{}: opset {} is newer than {}, and its operators may mean something else; convert it with "
+        "onnx.version_converter",
+        file, opset, kNewestOpset));
   }
   if (opset < kOldestOpset) {
     throw UnsupportedError(fmt::format(
@@ -110,14 +123,21 @@ std::vector<ModelInput> inputs_of(const Model::Contents& c, const std::string& f
   return inputs;
 }
 
-std::string external_bytes_name(const onnx::ModelProto& proto) {
-  std::set<std::string> files;
-  for (const auto& t : proto.graph().initializer()) {
-    for (const auto& e : t.external_data()) {
-      if (e.key() == "location") files.insert(e.value());
-    }
-  }
-  return fmt::format("{}", fmt::join(files, "\n"));
+/// Of the file, and of all that lies beside it.
+std::string hash_of(std::string fingerprint, const onnx::ModelProto& proto,
+                    const std::filesystem::path& folder) {
+  const auto files = external_files(proto, folder);
+  if (files.empty()) return fingerprint;
+  for (const auto& [name, path] : files) fingerprint += hash_of_file(path);
+  return sha256(fingerprint);
+}
+
+/// Whether a node is a call of one of the model's own functions, which may have any name.
+bool is_call(const onnx::ModelProto& proto, const onnx::NodeProto& node) {
+  return std::ranges::any_of(proto.functions(), [&](const onnx::FunctionProto& f) {
+    return f.name() == node.op_type() &&
+           (f.domain() == node.domain() || (is_standard(f.domain()) && is_standard(node.domain())));
+  });
 }
 
 /// Runs `f`, adding file, node and operator to the message of whatever it throws.
@@ -156,7 +176,7 @@ class Specializer {
     for (const auto& output : c_.proto.graph().output()) {
       const auto it = values_.find(output.name());
       if (it == values_.end())
-        throw InputError(fmt::format("{}: output '{}' is computed by no node", file_, output.name()));
+        throw_unknown(fmt::format("{}: output '{}' is ", file_, output.name()), output.name());
       builder_.output(output.name(), it->second);
     }
     return builder_.build();
@@ -199,22 +219,42 @@ class Specializer {
     if (const auto it = values_.find(name); it != values_.end()) return it->second;
     if (const auto it = c_.weights.find(name); it != c_.weights.end())
       return values_[name] = builder_.constant(it->second, name);
-    throw InputError(fmt::format(
-        "input '{}' is neither an input, a weight nor computed before; the file is damaged", name));
+    throw_unknown(fmt::format("input '{}' is ", name), name);
+  }
+
+  [[noreturn]] void throw_unknown(const std::string& what, const std::string& name) const {
+    if (const auto it = missing_.find(name); it != missing_.end())
+      throw UnsupportedError(fmt::format("{}{}, which is not supported", what, it->second));
+    throw InputError(what + "neither an input, a weight nor computed before; the file is damaged");
   }
 
   void import(const onnx::NodeProto& node) {
     std::vector<Value> inputs;
     for (const std::string& name : node.input()) inputs.push_back(value(name));
     const std::int64_t declared = model_.declared_batch().value_or(0);
+    Asked asked;
     const Importing importing{builder_, node,          std::move(inputs),
                               c_.opset, wanted_.batch, declared != wanted_.batch ? declared : 0,
-                              folder_};
+                              folder_,  asked};
     const auto it = importers().find(node.op_type());
-    if (it == importers().end()) throw UnsupportedError("the operator is not supported");
+    if (it == importers().end() || !is_standard(node.domain()))
+      throw UnsupportedError("the operator is not supported");
+    importing.check_numbers();
     const std::vector<Value> results = it->second(importing);
-    for (int i = 0; i < node.output_size() && i < static_cast<int>(results.size()); ++i) {
-      values_[node.output(i)] = results[static_cast<std::size_t>(i)];
+    importing.check_asked();
+    for (int i = 0; i < node.output_size(); ++i) {
+      const std::string& name = node.output(i);
+      if (name.empty()) continue;
+      if (values_.contains(name) || c_.weights.contains(name))
+        throw InputError(
+            fmt::format("'{}' is computed, though there is one already; export the model again", name));
+      const auto k = static_cast<std::size_t>(i);
+      if (k < results.size() && importing.is_sound(results[k]))
+        values_[name] = results[k];
+      else
+        missing_[name] = fmt::format(
+            "{} of node '{}' ({})", k < results.size() ? "integers, the result" : fmt::format("output {}", k),
+            importing.name(), node.op_type());
     }
   }
 
@@ -225,6 +265,7 @@ class Specializer {
   std::filesystem::path folder_;
   Builder builder_;
   std::map<std::string, Value> values_;
+  std::map<std::string, std::string> missing_;  // outputs of nodes that importers do not give, and whose
 };
 
 /// The network of one row of a network that was written for `declared` rows, where that is proven: with as
@@ -247,13 +288,14 @@ std::optional<Graph> one_row(const std::function<Graph(const Specialization&)>& 
 std::vector<UnsupportedNode> find_unsupported(const onnx::ModelProto& proto) {
   std::vector<UnsupportedNode> nodes;
   for (const auto& node : proto.graph().node()) {
-    const bool standard = node.domain().empty() || node.domain() == "ai.onnx";
-    if (standard && importers().contains(node.op_type())) continue;
+    const bool standard = is_standard(node.domain());
+    const bool call = is_call(proto, node);
+    if (standard && !call && importers().contains(node.op_type())) continue;
     const std::string name = !node.name().empty()     ? node.name()
                              : node.output_size() > 0 ? node.output(0)
                                                       : "";
     nodes.push_back({name, standard ? node.op_type() : node.domain() + "." + node.op_type(),
-                     "operator is not supported"});
+                     call ? "is a function of the model" : "operator is not supported"});
   }
   return nodes;
 }
@@ -268,23 +310,20 @@ Model Model::inspect(const std::filesystem::path& path) {
   c->opset = opset_of(c->proto, file);
   try {
     for (auto& t : *c->proto.mutable_graph()->mutable_initializer()) {
+      if (c->weights.contains(t.name()))
+        throw InputError(fmt::format("there are two weights '{}'; export the model again", t.name()));
       c->weights[t.name()] = read_tensor(t, path.parent_path());
       const std::unique_ptr<std::string> converted(t.release_raw_data());  // freed at once
     }
+    for (const auto& t : c->proto.graph().sparse_initializer())
+      throw UnsupportedError(
+          fmt::format("weights '{}' are sparse; export the model with dense ones", t.values().name()));
+    c->hash = hash_of(std::move(fingerprint), c->proto, path.parent_path());
   } catch (const UnsupportedError& e) {
     throw UnsupportedError(fmt::format("{}: {}", file, e.what()));
   } catch (const std::exception& e) {
     throw InputError(fmt::format("{}: {}", file, e.what()));
   }
-  if (const std::string names = external_bytes_name(c->proto); !names.empty()) {
-    for (std::size_t begin = 0; begin <= names.size();) {
-      const std::size_t end = std::min(names.find('\n', begin), names.size());
-      fingerprint += hash_of_file(path.parent_path() / names.substr(begin, end - begin));
-      begin = end + 1;
-    }
-    fingerprint = sha256(fingerprint);
-  }
-  c->hash = fingerprint;
   // Converted above; swapped out, since a field that is cleared keeps its memory.
   google::protobuf::RepeatedPtrField<onnx::TensorProto>().Swap(
       c->proto.mutable_graph()->mutable_initializer());
@@ -304,12 +343,16 @@ Model Model::load(const std::filesystem::path& path) {
 void Model::check_supported() const {
   if (unsupported().empty()) return;
   std::string list;
-  for (const UnsupportedNode& n : unsupported())
+  bool calls = false;
+  for (const UnsupportedNode& n : unsupported()) {
+    calls |= n.reason.starts_with("is a function");
     list += fmt::format("{}'{}' ({})", list.empty() ? "" : ", ", n.node, n.op);
-  throw UnsupportedError(
-      fmt::format("{}: {} node(s) have operators that heatproof does not support: {}; export the model with "
-                  "standard ONNX operators",
-                  path().filename().string(), unsupported().size(), list));
+  }
+  throw UnsupportedError(fmt::format(
+      "{}: {} node(s) have operators that heatproof does not support: {}; export the model with "
+      "standard ONNX operators{}",
+      path().filename().string(), unsupported().size(), list,
+      calls ? ", or inline the functions of the model (onnx.inliner.inline_local_functions)" : ""));
 }
 
 const std::filesystem::path& Model::path() const { return contents_->path; }

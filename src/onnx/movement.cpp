@@ -1,7 +1,9 @@
 // Operators that move elements: reshaping, slicing, padding, joining.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "heatproof/error.h"
 #include "onnx/import.h"
@@ -16,6 +18,10 @@ std::int64_t product(const std::vector<std::int64_t>& dims) {
   std::int64_t n = 1;
   for (std::int64_t d : dims) n *= d;
   return n;
+}
+
+std::int64_t sum(const std::vector<std::int64_t>& values) {
+  return std::accumulate(values.begin(), values.end(), std::int64_t{0});
 }
 
 /// A network that was written for several rows is tried with one: a leading dimension that holds the batch
@@ -148,6 +154,8 @@ Values split(const Importing& i) {
   const auto axis = static_cast<std::size_t>(i.axis(i.integer("axis", 0), x.shape().rank()));
   auto sizes = i.integers_of(1, "split");
   const int parts = i.node.output_size();
+  if (parts < 1 || i.integer("num_outputs", parts) != parts)
+    throw InputError(fmt::format("num_outputs does not fit {} outputs", parts));
   if (sizes.empty()) {
     const std::int64_t chunk = (x.shape()[axis] + parts - 1) / parts;
     std::int64_t rest = x.shape()[axis];
@@ -156,6 +164,10 @@ Values split(const Importing& i) {
       rest -= sizes.back();
     }
   }
+  if (static_cast<int>(sizes.size()) != parts || std::ranges::any_of(sizes, [](auto n) { return n < 1; }) ||
+      sum(sizes) != x.shape()[axis])
+    throw InputError(fmt::format("{} outputs of lengths {} do not make up an axis of {}", parts,
+                                 fmt::join(sizes, ", "), x.shape()[axis]));
   Values results;
   std::vector<std::int64_t> starts(x.shape().size(), 0);
   std::vector<std::int64_t> ends(x.shape().begin(), x.shape().end());
@@ -173,10 +185,11 @@ Values pad(const Importing& i) {
   const std::string mode = i.text("mode", "constant");
   if (mode != "constant") throw UnsupportedError(fmt::format("Pad with mode '{}'", mode));
   auto pads = i.integers_of(1, "pads");
-  const double value = i.has(2) ? i.constant(2).data<float>()[0] : i.number("value", 0);
+  const double value = i.has(2) ? i.constant_number(2) : i.number("value", 0);
   const auto rank = x.shape().size();
   if (i.has(3)) {
     const auto axes = i.axes(i.constant_integers(3), x.shape().rank());
+    if (pads.size() != 2 * axes.size()) throw InputError("pads does not have two numbers per axis");
     std::vector<std::int64_t> full(2 * rank, 0);
     for (std::size_t k = 0; k < axes.size(); ++k) {
       full[static_cast<std::size_t>(axes[k])] = pads.at(k);
@@ -184,6 +197,8 @@ Values pad(const Importing& i) {
     }
     pads = full;
   }
+  if (std::ranges::any_of(pads, [](auto n) { return n < 0; }))
+    throw UnsupportedError("Pad with negative sizes; crop with Slice instead");
   return {i.add(kPad, {x}, {{"pads", pads}, {"value", value}})};
 }
 
@@ -193,7 +208,7 @@ Values concat(const Importing& i) {
     if (i.shape(k).elements() != 0 || i.inputs.size() == 1) parts.push_back(i.input(k));
   }
   if (parts.empty()) throw InputError("nothing to join");
-  const std::int64_t axis = i.axis(i.integer("axis", 1), parts[0].shape().rank());
+  const std::int64_t axis = i.axis(i.required_integer("axis"), parts[0].shape().rank());
   return {i.add(kConcat, parts, {{"axis", axis}})};
 }
 
@@ -211,10 +226,10 @@ Values gather(const Importing& i) {
 
 Values depth_to_space(const Importing& i) {
   const Shape& x = i.shape(0);
-  const std::int64_t b = i.integer("blocksize", 1);
+  const std::int64_t b = i.required_integer("blocksize");
   if (x.rank() != 4 || b < 1 || x[1] % (b * b) != 0) throw InputError("blocksize does not fit the channels");
   const std::int64_t c = x[1] / (b * b);
-  const bool crd = i.text("mode", "DCR") == "CRD";
+  const bool crd = i.word("mode", {"DCR", "CRD"}) == "CRD";
   const Value split_axes =
       reshape(i.input(0), crd ? Shape{x[0], c, b, b, x[2], x[3]} : Shape{x[0], b, b, c, x[2], x[3]});
   const Value moved = transpose(split_axes, crd ? std::vector<std::int64_t>{0, 1, 4, 2, 5, 3}
@@ -224,7 +239,8 @@ Values depth_to_space(const Importing& i) {
 
 Values space_to_depth(const Importing& i) {
   const Shape x = i.shape(0);
-  const std::int64_t b = i.integer("blocksize", 1);
+  const std::int64_t b = i.required_integer("blocksize");
+  i.word("mode", {"DCR"});
   if (x.rank() != 4 || b < 1 || x[2] % b != 0 || x[3] % b != 0)
     throw InputError("blocksize does not fit the image");
   const Value parts = reshape(i.input(0), {x[0], x[1], x[2] / b, b, x[3] / b, b});

@@ -13,12 +13,49 @@ namespace {
 
 using Values = std::vector<Value>;
 
+Value mean(Value x, const std::vector<std::int64_t>& axes) {
+  return x.builder().add(kReduceMean, {x}, {{"axes", axes}, {"keepdims", std::int64_t{1}}});
+}
+
+/// (x − mean) / sqrt(variance + epsilon) over the axes.
+Value standardize(Value x, const std::vector<std::int64_t>& axes, double epsilon) {
+  const Value centred = x - mean(x, axes);
+  return centred / x.builder().add(kSqrt, {mean(centred * centred, axes) + epsilon});
+}
+
+Value along_channels(Value c, const Shape& x) {
+  Shape shape(x.size(), 1);
+  shape.at(1) = c.shape().elements();
+  return reshape(c, shape);
+}
+
+/// Until opset 14, outputs of statistics said that it trains.
+bool trains(const Importing& i) {
+  bool statistics = false;
+  for (int k = 1; k < i.node.output_size(); ++k) statistics |= !i.node.output(k).empty();
+  return i.opset < 14 ? statistics : i.integer("training_mode", 0) != 0;
+}
+
+/// By statistics of the input itself, which is a constant: no sample has a part in them.
+Values normalized_constant(const Importing& i) {
+  const Value x = i.input(0);
+  std::vector<std::int64_t> axes{0};
+  for (int k = 2; k < x.shape().rank(); ++k) axes.push_back(k);
+  for (std::size_t k = 3; k < 5; ++k) i.has(k);  // what training would update
+  const Value y = standardize(x, axes, i.number("epsilon", 1e-5));
+  return {i.add(kAdd, {y * along_channels(i.input(1), x.shape()), along_channels(i.input(2), x.shape())})};
+}
+
 Values batch_normalization(const Importing& i) {
-  if (i.integer("training_mode", 0) != 0) {
-    // Exporters that preserve the training graph write 1; with running statistics among the inputs inference
-    // is meant.
-    if (i.node.output_size() > 1 && !i.node.output(1).empty())
-      throw UnsupportedError("BatchNormalization in training mode");
+  i.harmless({"momentum"});  // of statistics in training
+  if (i.integer("spatial", 1) != 1)
+    throw UnsupportedError("BatchNormalization with spatial = 0, statistics of every position");
+  if (trains(i)) {
+    if (i.input(0).constant() && i.shape(0).rank() > 1) return normalized_constant(i);
+    throw UnsupportedError(
+        "BatchNormalization in training mode normalizes by statistics of the batch, so that samples would "
+        "see "
+        "each other; export the model in eval mode (model.eval(), training=TrainingMode.EVAL)");
   }
   const Tensor scale = i.constant(1);
   const Tensor bias = i.constant(2);
@@ -39,22 +76,6 @@ Values batch_normalization(const Importing& i) {
     shift.data<float>()[k] = static_cast<float>(bias.data<float>()[k] - mean.data<float>()[k] * f);
   }
   return {i.add(kBatchNormalization, {i.input(0), i.g.constant(factor), i.g.constant(shift)})};
-}
-
-Value mean(Value x, const std::vector<std::int64_t>& axes) {
-  return x.builder().add(kReduceMean, {x}, {{"axes", axes}, {"keepdims", std::int64_t{1}}});
-}
-
-/// (x − mean) / sqrt(variance + epsilon) over the axes.
-Value standardize(Value x, const std::vector<std::int64_t>& axes, double epsilon) {
-  const Value centred = x - mean(x, axes);
-  return centred / x.builder().add(kSqrt, {mean(centred * centred, axes) + epsilon});
-}
-
-Value along_channels(Value c, const Shape& x) {
-  Shape shape(x.size(), 1);
-  shape.at(1) = c.shape().elements();
-  return reshape(c, shape);
 }
 
 Values instance_normalization(const Importing& i) {

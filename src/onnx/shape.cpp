@@ -26,7 +26,8 @@ Values shape(const Importing& i) {
 
 Values constant(const Importing& i) {
   const auto scalar = [&](auto value) { return Tensor::of(Shape{}, std::span(&value, 1)); };
-  for (const auto& a : i.node.attribute()) {
+  for (const auto& each : i.node.attribute()) {
+    const auto& a = *i.attribute(each.name());
     if (a.name() == "value") return {i.g.constant(read_tensor(a.t(), i.folder), i.name())};
     if (a.name() == "value_float") return {i.g.constant(Tensor::scalar(a.f()))};
     if (a.name() == "value_int") return {i.g.constant(scalar(std::int64_t{a.i()}))};

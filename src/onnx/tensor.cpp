@@ -37,36 +37,21 @@ float from_half(std::uint16_t h) {
 
 float from_bfloat(std::uint16_t b) { return std::bit_cast<float>(static_cast<std::uint32_t>(b) << 16); }
 
-/// The bytes of external data. Refuses paths that leave the model's folder, also through links.
+/// The bytes of external data.
 std::string external_bytes(const onnx::TensorProto& proto, const std::filesystem::path& folder,
                            std::int64_t bytes) {
-  std::string location;
   std::int64_t offset = 0;
   std::int64_t length = bytes;
   for (const auto& entry : proto.external_data()) {
     try {
-      if (entry.key() == "location") location = entry.value();
       if (entry.key() == "offset") offset = std::stoll(entry.value());
       if (entry.key() == "length") length = std::stoll(entry.value());
     } catch (const std::exception&) {
       fail(proto, fmt::format("external data has {} = '{}'", entry.key(), entry.value()));
     }
   }
+  const std::filesystem::path path = external_file(proto, folder);
   std::error_code error;
-  const auto base = std::filesystem::weakly_canonical(folder.empty() ? "." : folder, error);
-  const auto path = std::filesystem::weakly_canonical(base / location, error);
-  const auto relative = path.lexically_relative(base);
-  if (location.empty() || relative.empty() || *relative.begin() == ".." ||
-      std::filesystem::path(location).is_absolute()) {
-    throw InputError(fmt::format(
-        "tensor '{}': external data '{}' leaves the model's folder, which is refused; put the file "
-        "beside the model",
-        proto.name(), location));
-  }
-  if (!std::filesystem::is_regular_file(path, error)) {
-    throw InputError(fmt::format("tensor '{}': external data file '{}' is missing; put it beside the model",
-                                 proto.name(), location));
-  }
   const auto size = static_cast<std::int64_t>(std::filesystem::file_size(path, error));
   if (offset < 0 || length != bytes || offset > size || length > size - offset) {
     fail(proto, fmt::format("external data asks for {} bytes at {} of {}, and {} are needed", length, offset,
@@ -75,7 +60,8 @@ std::string external_bytes(const onnx::TensorProto& proto, const std::filesystem
   std::string data(static_cast<std::size_t>(length), '\0');
   std::ifstream in(path, std::ios::binary);
   in.seekg(offset);
-  if (!in.read(data.data(), length)) fail(proto, fmt::format("cannot read external data '{}'", location));
+  if (!in.read(data.data(), length))
+    fail(proto, fmt::format("cannot read external data '{}'", path.string()));
   return data;
 }
 
@@ -207,7 +193,7 @@ Tensor read_tensor(const onnx::TensorProto& proto, const std::filesystem::path& 
     shape.push_back(d);
   }
   const std::int64_t bytes = n * format.bytes;
-  const bool external = proto.data_location() == onnx::TensorProto::EXTERNAL;
+  const bool external = is_external(proto);
   if (!external && proto.has_raw_data() && static_cast<std::int64_t>(proto.raw_data().size()) != bytes) {
     fail(proto, fmt::format("has {} bytes of data, its shape {} needs {}", proto.raw_data().size(),
                             to_string(shape), bytes));

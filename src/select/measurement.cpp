@@ -200,7 +200,9 @@ void Measurement::score(std::span<const std::size_t> images, std::size_t group,
     };
     e.explain_on = [this, recipe = recipes[0]](const Network& network, const Tensor& x, auto targets,
                                                auto ids) {
-      return Explainer(network, {recipes_[recipe]}, data_.explain).explain(x, targets, ids).relevance[0];
+      ExplainOptions options = data_.explain;
+      options.expected = 0;  // of this network, these are all
+      return Explainer(network, {recipes_[recipe]}, options).explain(x, targets, ids).relevance[0];
     };
   }
   const Scores scores = evaluate(metric, e);

@@ -31,7 +31,7 @@ std::vector<std::vector<double>> scores_of_copies(const Network& network, const 
 
 Program program_that_fits(std::int64_t all, std::int64_t most, const Network& network, std::int64_t& count,
                           const std::function<Graph(std::int64_t)>& graph) {
-  const std::size_t memory = network.options().memory;
+  const std::size_t memory = network.memory();
   const auto part = [&](std::int64_t limit) {
     const std::int64_t parts = (all + limit - 1) / limit;
     return network.fit((all + parts - 1) / parts);

@@ -26,7 +26,8 @@ struct EvaluateFlags {
   std::string input, recipe, attributions, metric, masks, target = "auto", pool = "sum";
 };
 
-/// Relevance from a file, in the inputs' shape; heatmaps [N, H, W] or [N, 1, H, W] count for every channel.
+/// Relevance from a file, of any type of numbers, in the inputs' shape; heatmaps [N, H, W] or [N, 1, H, W]
+/// count for every channel.
 class Attributions {
  public:
   Attributions(const std::string& path, const Shape& input, std::int64_t count)
@@ -37,7 +38,7 @@ class Attributions {
     const Shape single = image ? Shape{count, 1, wanted_[2], wanted_[3]} : wanted_;
     const Shape& given = file_.shape();
     pixelwise_ = given != wanted_;
-    if (file_.dtype() == DType::f32 && (!pixelwise_ || given == flat || given == single)) return;
+    if (!pixelwise_ || given == flat || given == single) return;
     throw InputError(fmt::format("{}: attributions of shape {}; the inputs' shape {}{} is needed", path,
                                  to_string(given), to_string(wanted_),
                                  image ? ", or heatmaps " + to_string(flat) : ""));
@@ -45,7 +46,7 @@ class Attributions {
 
   /// Those of samples [first, first + e.size()).
   void give(Evaluation& e, std::int64_t first, Pool pool) const {
-    const Tensor t = file_.rows(first, first + e.size());
+    const Tensor t = to_float(file_.rows(first, first + e.size()));
     e.pixelwise = pixelwise_;
     if (!pixelwise_) {
       e.relevance = t;

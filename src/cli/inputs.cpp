@@ -14,14 +14,32 @@
 
 namespace heatproof::cli {
 
+namespace {
+
+/// Indices of classes, which may be saved as any type of numbers, if they are whole.
+std::vector<std::int64_t> classes_of(const Tensor& t, const std::string& name) {
+  if (t.dtype() == DType::i64) return {t.data<std::int64_t>().begin(), t.data<std::int64_t>().end()};
+  std::vector<std::int64_t> classes;
+  if (t.dtype() == DType::boolean)
+    throw InputError(fmt::format("{}: holds truth values; indices of classes are needed", name));
+  for (float v : t.data<float>()) {
+    if (!(std::fabs(v) < 1e7F) || v != std::floor(v))
+      throw InputError(fmt::format("{}: {} is no index of a class; whole numbers are needed", name, v));
+    classes.push_back(static_cast<std::int64_t>(v));
+  }
+  return classes;
+}
+
+}  // namespace
+
 Targets::Targets(const std::string& text, const Session& session, const InputSource& inputs) {
   if (text == "auto") return;
   if (text.ends_with(".npy")) {
-    const Tensor t = read_npy(text);
-    const std::int64_t n = inputs.count();
-    if (t.dtype() != DType::i64 || t.elements() != n)
-      throw InputError(fmt::format("{}: {} integers are needed, one per input", text, n));
-    each_.assign(t.data<std::int64_t>().begin(), t.data<std::int64_t>().end());
+    each_ = classes_of(read_npy(text), text);
+    const auto n = static_cast<std::size_t>(inputs.count());
+    if (each_.size() != n)
+      throw InputError(
+          fmt::format("{}: holds {} classes, {} are needed, one per input", text, each_.size(), n));
     return;
   }
   char* end = nullptr;

@@ -60,6 +60,10 @@ void run_named(const GlobalFlags& global, const RunFlags& f) {
     if (it == given.end())
       throw UsageError(
           fmt::format("input '{}' was not given; add --input {}=FILE.npy", input.name, input.name));
+    if (input.dtype == DType::f32) it->second = to_float(it->second);
+    if (input.dtype != it->second.dtype())
+      throw InputError(fmt::format("input '{}' takes {}; save the array as such", input.name,
+                                   input.dtype == DType::i64 ? "integers (int64)" : "truth values (bool)"));
     wanted.shapes[input.name] = it->second.shape();
     if (&input == &model.inputs().front() && !it->second.shape().empty())
       wanted.batch = it->second.shape()[0];

@@ -15,6 +15,7 @@
 #include "heatproof/error.h"
 #include "onnx/import.h"
 #include "ops/batching.h"
+#include "onnx/order.h"
 
 namespace heatproof {
 
@@ -75,12 +76,22 @@ bool is_standard(const std::string& domain) { return domain.empty() || domain ==
 
 std::int64_t opset_of(const onnx::ModelProto& proto, const std::string& file) {
   std::int64_t opset = proto.opset_import_size() == 0 ? 1 : 0;
+  bool declared = opset == 1;
   for (const auto& entry : proto.opset_import()) {
     if (!is_standard(entry.domain())) continue;
-    if (opset > 0 && opset != entry.version())
+    if (declared && opset != entry.version())
       throw InputError(fmt::format("{}: says that it is of opset {} and of opset {}; export it again", file,
                                    opset, entry.version()));
-    opset = entry.version();
+    opset = entry.version(), declared = true;
+  }
+  if (!declared) {
+    // Trees and the like use operators of other domains alone, which are refused by name.
+    const auto& nodes = proto.graph().node();
+    const auto node = std::ranges::find_if(nodes, [](const auto& n) { return is_standard(n.domain()); });
+    if (node == nodes.end()) return 0;
+    throw InputError(fmt::format(
+        "{}: says of no version of ONNX's operators, such as {}; set opset_import when exporting it", file,
+        node->op_type()));
   }
   if (opset > kNewestOpset) {
     throw UnsupportedError(fmt::format(
@@ -175,6 +186,9 @@ class Specializer {
     }
     for (const auto& output : c_.proto.graph().output()) {
       const auto it = values_.find(output.name());
+      if (const auto left_out = left_out_.find(output.name()); left_out != left_out_.end())
+        throw UnsupportedError(fmt::format("{}: output '{}' is {}, which is not supported", file_,
+                                           output.name(), left_out->second));
       if (it == values_.end())
         throw_unknown(fmt::format("{}: output '{}' is ", file_, output.name()), output.name());
       builder_.output(output.name(), it->second);
@@ -309,6 +323,7 @@ Model Model::inspect(const std::filesystem::path& path) {
   std::string fingerprint = parse(path, file, c->proto);
   c->opset = opset_of(c->proto, file);
   try {
+    sort_nodes(*c->proto.mutable_graph());
     for (auto& t : *c->proto.mutable_graph()->mutable_initializer()) {
       if (c->weights.contains(t.name()))
         throw InputError(fmt::format("there are two weights '{}'; export the model again", t.name()));

@@ -7,6 +7,7 @@
 
 #include "heatproof/error.h"
 #include "onnx/import.h"
+#include "ops/reverse.h"
 
 namespace heatproof {
 
@@ -120,6 +121,38 @@ Value sliced(const Importing& i, Value x, std::vector<std::int64_t> starts, std:
       i.name());
 }
 
+/// One axis of a slice: with a negative step, from the last element that it takes, to be reversed.
+struct Cut {
+  std::int64_t start, end, step;
+  bool reversed;
+};
+
+/// first:last:step of an axis of n, as Python reads it; empty where end <= start.
+Cut cut_of(std::int64_t first, std::int64_t last, std::int64_t step, std::int64_t n) {
+  if (step == 0) throw InputError("Slice with step 0");
+  const auto clamp = [n](std::int64_t v, std::int64_t least, std::int64_t most) {
+    return std::clamp<std::int64_t>(v < 0 ? v + n : v, least, most);
+  };
+  // Steps may be as large as the type allows.
+  if (step > 0)
+    return {clamp(first, 0, n), clamp(last, 0, n), std::min(step, std::max<std::int64_t>(n, 1)), false};
+  const std::int64_t back = step < -n ? std::max<std::int64_t>(n, 1) : -step;
+  const std::int64_t from = clamp(first, -1, n - 1);
+  const std::int64_t to = clamp(last, -1, n - 1);  // not taken
+  if (from <= to) return {0, 0, 1, false};
+  return {from - (from - to - 1) / back * back, from + 1, back, true};
+}
+
+/// An empty slice: shape arithmetic joins it with others; as data it would be no network's.
+Value nothing(Value x, const std::vector<std::int64_t>& starts, const std::vector<std::int64_t>& ends,
+              const std::vector<std::int64_t>& steps) {
+  if (!x.is(kConstant) || x.dtype() != DType::i64) throw UnsupportedError("Slice with an empty result");
+  Shape shape;
+  for (std::size_t a = 0; a < starts.size(); ++a)
+    shape.push_back(std::max<std::int64_t>(0, (ends[a] - starts[a] + steps[a] - 1) / steps[a]));
+  return x.builder().constant(Tensor::zeros(DType::i64, shape));
+}
+
 Values slice(const Importing& i) {
   const Value x = i.input(0);
   const Shape& shape = x.shape();
@@ -136,17 +169,21 @@ Values slice(const Importing& i) {
   std::vector<std::int64_t> starts(shape.size(), 0);
   std::vector<std::int64_t> ends(shape.begin(), shape.end());
   std::vector<std::int64_t> steps(shape.size(), 1);
+  std::vector<std::int64_t> reversed;
+  bool empty = false;
   for (std::size_t k = 0; k < axes.size(); ++k) {
     const auto axis = static_cast<std::size_t>(axes[k]);
-    const std::int64_t n = shape[axis];
-    if (strides[k] < 1) throw UnsupportedError("Slice with a negative step");
-    const auto clamp = [&](std::int64_t v) { return std::clamp<std::int64_t>(v < 0 ? v + n : v, 0, n); };
-    starts[axis] = clamp(first[k]);
-    ends[axis] = clamp(last[k]);
-    steps[axis] = strides[k];
-    if (starts[axis] >= ends[axis]) throw UnsupportedError("Slice with an empty result");
+    const Cut cut = cut_of(first[k], last[k], strides[k], shape[axis]);
+    empty |= cut.start >= cut.end;
+    starts[axis] = cut.start;
+    ends[axis] = cut.end;
+    steps[axis] = cut.step;
+    if (cut.reversed && std::ranges::count(reversed, axes[k]) == 0) reversed.push_back(axes[k]);
   }
-  return {sliced(i, x, starts, ends, steps)};
+  if (empty) return {nothing(x, starts, ends, steps)};
+  const Value part = sliced(i, x, starts, ends, steps);
+  if (reversed.empty()) return {part};
+  return {i.add(kReverse, {part}, {{"axes", reversed}})};
 }
 
 Values split(const Importing& i) {
@@ -180,10 +217,46 @@ Values split(const Importing& i) {
   return results;
 }
 
+/// `before` and `after` further positions along an axis, which repeat what is there: mirrored without the
+/// border itself (reflect), the border (edge), or from the other end (wrap).
+Value repeated(const Importing& i, Value x, std::size_t axis, std::int64_t before, std::int64_t after,
+               const std::string& mode) {
+  const std::int64_t n = x.shape()[axis];
+  const std::int64_t most = mode == "reflect" ? n - 1 : mode == "wrap" ? n : INT64_MAX;
+  if (before < 0 || after < 0)
+    throw UnsupportedError(fmt::format("Pad with mode '{}' and negative pads", mode));
+  if (before > most || after > most || (n < 1 && before + after > 0))
+    throw InputError(
+        fmt::format("cannot pad an axis of {} by {} and {} with mode '{}'", n, before, after, mode));
+  const auto part = [&](std::int64_t start, std::int64_t size) {
+    std::vector<std::int64_t> starts(x.shape().size(), 0);
+    std::vector<std::int64_t> ends(x.shape().begin(), x.shape().end());
+    starts[axis] = start;
+    ends[axis] = start + size;
+    return sliced(i, x, starts, ends, std::vector<std::int64_t>(starts.size(), 1));
+  };
+  const auto side = [&](std::int64_t size, bool first) -> Value {
+    if (mode == "wrap") return part(first ? n - size : 0, size);
+    if (mode == "edge") {
+      Shape wide = x.shape();
+      wide[axis] = size;
+      return expand(part(first ? 0 : n - 1, 1), wide);
+    }
+    return x.builder().add(kReverse, {part(first ? 1 : n - 1 - size, size)},
+                           {{"axes", std::vector<std::int64_t>{static_cast<std::int64_t>(axis)}}});
+  };
+  Values parts;
+  if (before > 0) parts.push_back(side(before, true));
+  parts.push_back(x);
+  if (after > 0) parts.push_back(side(after, false));
+  return parts.size() == 1 ? x : i.add(kConcat, parts, {{"axis", static_cast<std::int64_t>(axis)}});
+}
+
 Values pad(const Importing& i) {
   const Value x = i.input(0);
   const std::string mode = i.text("mode", "constant");
-  if (mode != "constant") throw UnsupportedError(fmt::format("Pad with mode '{}'", mode));
+  if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap")
+    throw UnsupportedError(fmt::format("Pad with mode '{}'", mode));
   auto pads = i.integers_of(1, "pads");
   const double value = i.has(2) ? i.constant_number(2) : i.number("value", 0);
   const auto rank = x.shape().size();
@@ -197,9 +270,13 @@ Values pad(const Importing& i) {
     }
     pads = full;
   }
+  if (pads.size() != 2 * rank) throw InputError("pads needs two numbers per axis");
   if (std::ranges::any_of(pads, [](auto n) { return n < 0; }))
     throw UnsupportedError("Pad with negative sizes; crop with Slice instead");
-  return {i.add(kPad, {x}, {{"pads", pads}, {"value", value}})};
+  if (mode == "constant") return {i.add(kPad, {x}, {{"pads", pads}, {"value", value}})};
+  Value wide = x;
+  for (std::size_t a = 0; a < rank; ++a) wide = repeated(i, wide, a, pads[a], pads[a + rank], mode);
+  return {wide};
 }
 
 Values concat(const Importing& i) {

@@ -101,6 +101,14 @@ Values group_normalization(const Importing& i) {
   return {i.add(kAdd, {y * per_channel(i.input(1)), per_channel(i.input(2))})};
 }
 
+/// What LayerNormalization may give away beside its result: the mean and 1 / sqrt(variance + epsilon).
+Values statistics(Value x, const std::vector<std::int64_t>& axes, double epsilon) {
+  const Value middle = mean(x, axes);
+  const Value centred = x - middle;
+  Builder& g = x.builder();
+  return {middle, g.add(kReciprocal, {g.add(kSqrt, {mean(centred * centred, axes) + epsilon})})};
+}
+
 Values layer_normalization(const Importing& i) {
   const Value x = i.input(0);
   std::vector<std::int64_t> axes;
@@ -108,7 +116,10 @@ Values layer_normalization(const Importing& i) {
     axes.push_back(k);
   Value y = standardize(x, axes, i.number("epsilon", 1e-5)) * i.input(1);
   if (i.has(2)) y = i.add(kAdd, {y, i.input(2)});
-  return {y};
+  Values results{y};
+  if (i.node.output_size() > 1)
+    for (Value v : statistics(x, axes, i.number("epsilon", 1e-5))) results.push_back(v);
+  return results;
 }
 
 }  // namespace

@@ -14,6 +14,9 @@ namespace {
 
 using Values = std::vector<Value>;
 
+/// Elements that constants of shape arithmetic may have.
+constexpr std::int64_t kMostOfShapes = 1'000'000;
+
 Values shape(const Importing& i) {
   const Shape& x = i.shape(0);
   const auto clamp = [&](std::int64_t v) {
@@ -47,7 +50,7 @@ Values constant_of_shape(const Importing& i) {
   const Tensor value = a != nullptr ? read_tensor(a->t(), i.folder) : Tensor::scalar(0);
   if (value.elements() != 1) throw InputError("attribute value must hold one element");
   if (value.dtype() == DType::f32) return {i.g.fill(shape, value.data<float>()[0])};
-  if (shape.elements() > 1'000'000) throw UnsupportedError("a large constant of integers");
+  if (shape.elements() > kMostOfShapes) throw UnsupportedError("a large constant of integers");
   Tensor t = Tensor::zeros(value.dtype(), shape);
   for (std::int64_t k = 0; k < t.elements(); ++k) {
     if (value.dtype() == DType::i64)
@@ -82,8 +85,8 @@ Values range(const Importing& i) {
   return {i.g.integers(values)};
 }
 
-/// Element k of a small constant broadcast to `shape`, as a number.
-double element(const Tensor& t, const Shape& shape, std::int64_t k) {
+/// Where element k of a small constant broadcast to `shape` lies.
+std::int64_t offset_of(const Tensor& t, const Shape& shape, std::int64_t k) {
   const auto strides = shape.strides();
   const auto own = t.shape().strides();
   const std::size_t shift = shape.size() - t.shape().size();
@@ -91,7 +94,12 @@ double element(const Tensor& t, const Shape& shape, std::int64_t k) {
   for (std::size_t a = 0; a < own.size(); ++a) {
     if (t.shape()[a] != 1) offset += k / strides[a + shift] % shape[a + shift] * own[a];
   }
-  const auto n = static_cast<std::size_t>(offset);
+  return offset;
+}
+
+/// Element k of a small constant broadcast to `shape`, as a number.
+double element(const Tensor& t, const Shape& shape, std::int64_t k) {
+  const auto n = static_cast<std::size_t>(offset_of(t, shape, k));
   if (t.dtype() == DType::f32) return static_cast<double>(t.data<float>()[n]);
   if (t.dtype() == DType::i64) return static_cast<double>(t.data<std::int64_t>()[n]);
   return static_cast<const std::uint8_t*>(t.raw())[n];
@@ -109,6 +117,36 @@ Importer logic(bool (*f)(double, double)) {
     }
     return Values{i.g.constant(y)};
   };
+}
+
+/// Remainders of constants: with the sign of the divisor, or with fmod = 1 of the dividend.
+Values mod(const Importing& i) {
+  const Tensor a = i.constant(0);
+  const Tensor b = i.constant(1);
+  const bool of_dividend = i.integer("fmod", 0) != 0;
+  if (a.dtype() != b.dtype() || a.dtype() == DType::boolean)
+    throw InputError("needs two numbers of one type");
+  const Shape shape = broadcast(a.shape(), b.shape());
+  if (shape.elements() > kMostOfShapes) throw UnsupportedError("a large constant");
+  Tensor y = Tensor::zeros(a.dtype(), shape);
+  for (std::int64_t k = 0; k < shape.elements(); ++k) {
+    const auto n = static_cast<std::size_t>(k);
+    const auto from = [&](const Tensor& t) { return static_cast<std::size_t>(offset_of(t, shape, k)); };
+    if (a.dtype() == DType::f32) {
+      const double q = b.data<float>()[from(b)];
+      double r = std::fmod(static_cast<double>(a.data<float>()[from(a)]), q);
+      if (!of_dividend && r != 0 && (r < 0) != (q < 0)) r += q;
+      y.data<float>()[n] = static_cast<float>(r);
+      continue;
+    }
+    const std::int64_t q = b.data<std::int64_t>()[from(b)];
+    if (q == 0) throw InputError("divides by zero");
+    std::int64_t r =
+        q == -1 ? 0 : a.data<std::int64_t>()[from(a)] % q;  // the smallest number by -1 overflows
+    if (!of_dividend && r != 0 && (r < 0) != (q < 0)) r += q;
+    y.data<std::int64_t>()[n] = r;
+  }
+  return {i.g.constant(y)};
 }
 
 /// A choice that is known at import: between constants, or all of one side.
@@ -155,6 +193,7 @@ void add_shape_importers(ImporterTable& t) {
   t["And"] = logic([](double a, double b) { return a != 0 && b != 0; });
   t["Or"] = logic([](double a, double b) { return a != 0 || b != 0; });
   t["Not"] = logic([](double a, double) { return a == 0; });
+  t["Mod"] = mod;
   t["Where"] = where;
 }
 

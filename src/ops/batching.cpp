@@ -9,6 +9,7 @@
 #include "heatproof/error.h"
 #include "ops/arithmetic.h"
 #include "ops/operators.h"
+#include "ops/reverse.h"
 
 namespace heatproof {
 
@@ -148,6 +149,7 @@ Value matmul(const Batching& b) {
   return b.fold(b.add({b.apart(0, rank), b.apart(1, rank)}, b.attributes()));
 }
 
+/// Operators that do something along attribute `axes` of their operand.
 Value reduction(const Batching& b) {
   Ints axes = b.attributes().integers("axes");
   if (b.rank(0) > 0 && std::ranges::count(axes, 0) == 0) return b.as_is();
@@ -238,6 +240,7 @@ const std::unordered_map<const Operator*, Rule>& rules() {
       {&kReduceMax, reduction},
       {&kReduceMin, reduction},
       {&kReduceProd, reduction},
+      {&kReverse, reduction},
       {&kSoftmax, along_axis},
       {&kLogSoftmax, along_axis},
       {&kGather, along_axis},

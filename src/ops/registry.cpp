@@ -1,6 +1,7 @@
 #include <array>
 
 #include "ops/operators.h"
+#include "ops/reverse.h"
 
 namespace heatproof {
 
@@ -73,6 +74,7 @@ constexpr std::array kOperators = {
     &kConcat,
     &kSlice,
     &kUnslice,
+    &kReverse,
     &kPad,
     &kGather,
     &kState,

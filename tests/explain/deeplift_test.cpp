@@ -25,6 +25,7 @@ void expect_complete(const Network& network, const Tensor& x, double share = 1e-
   const Tensor r = explain_with(network, "deeplift", x, 1);
   double most = 0;
   for (float v : scores.data<float>()) most = std::max<double>(most, std::fabs(v));
+  ASSERT_TRUE(std::isfinite(most));
   for (std::int64_t n = 0; n < x.shape()[0]; ++n) {
     const auto k = static_cast<std::size_t>(n * network.classes() + 1);
     EXPECT_NEAR(sum_of_row(r, n), scores.data<float>()[k] - start.data<float>()[k], share * most);

@@ -332,7 +332,9 @@ TEST(Equivalents, GradientsAreInvariantAndLrpIsNot) {
     const Network other = rewritten(network, e);
     const Tensor after =
         Explainer(other, {parse_recipe(recipe)}, {}).explain(arrays.at("input"), targets).relevance[0];
-    return deviation(before, after);
+    const double moved = deviation(before, after);
+    EXPECT_TRUE(std::isfinite(moved)) << recipe << " " << e.name;
+    return moved;
   };
   for (const Equivalent& e : equivalents()) {
     EXPECT_LT(change("gradient", e), 1e-3) << e.name;

@@ -131,6 +131,7 @@ TEST(DeepTaylor, GammaOneIsGradientTimesInputWithoutBiases) {
   double most = 0;
   for (float v : b) most = std::max(most, std::fabs(static_cast<double>(v)));
   ASSERT_GT(most, 0);
+  ASSERT_TRUE(std::isfinite(most));
   for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-4 * most);
 }
 
@@ -204,6 +205,7 @@ TEST(Ledger, SumsOfNeighbouringLayersMeet) {
                 logits.data<float>()[i * static_cast<std::size_t>(network.classes()) +
                                      static_cast<std::size_t>(targets[i])],
                 1e-4);
+    for (const LedgerLine& line : ledger) EXPECT_TRUE(std::isfinite(line.entering[i] + line.leaving[i]));
     for (std::size_t k = 1; k < ledger.size(); ++k)
       EXPECT_NEAR(ledger[k].entering[i], ledger[k - 1].leaving[i],
                   1e-3 * std::fabs(ledger[k].entering[i]) + 1e-5);
@@ -230,6 +232,7 @@ TEST(Ledger, AccountsForBiasesAndStabilizers) {
       for (std::size_t i = 0; i < targets.size(); ++i) {
         const double size =
             std::fabs(line.entering[i]) + std::fabs(line.leaving[i]) + std::fabs(line.absorbed[i]);
+        EXPECT_TRUE(std::isfinite(size)) << line.node << " " << line.rule;
         EXPECT_NEAR(line.entering[i], line.leaving[i] + line.absorbed[i] + line.stabilized[i], 1e-4 * size)
             << line.node << " " << line.rule;
         stabilized += std::fabs(line.stabilized[i]);

@@ -73,6 +73,7 @@ TEST(Canonicalize, KeepsTheFunctionOfRandomNetworks) {
     RC_ASSERT(before.shape() == after.shape());
     double size = 1e-3;
     for (float v : before.data<float>()) size = std::max(size, std::fabs(static_cast<double>(v)));
+    RC_ASSERT(std::isfinite(size));
     for (std::size_t i = 0; i < before.data<float>().size(); ++i)
       RC_ASSERT(std::fabs(static_cast<double>(before.data<float>()[i]) - after.data<float>()[i]) <
                 1e-5 * size);

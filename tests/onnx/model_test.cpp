@@ -153,6 +153,49 @@ TEST_F(Models, OldOpsetsAreRefusedWithAdvice) {
   EXPECT_NE(message(model).find("version_converter"), std::string::npos);
 }
 
+TEST_F(Models, OperatorsOfOtherDomainsAreNamedWhereOnnxsAreNotDeclared) {
+  auto model = small_model();
+  model.mutable_opset_import(0)->set_domain("ai.onnx.ml");
+  EXPECT_NE(message(model).find("opset_import"), std::string::npos);  // Add of no version
+  auto* node = model.mutable_graph()->mutable_node(0);
+  node->set_op_type("TreeEnsembleClassifier");
+  node->set_domain("ai.onnx.ml");
+  const std::string text = message(model);
+  EXPECT_NE(text.find("ai.onnx.ml.TreeEnsembleClassifier"), std::string::npos) << text;
+  EXPECT_EQ(text.find("opset"), std::string::npos) << text;
+}
+
+TEST_F(Models, OutputsThatNobodyComputesAreNamed) {
+  auto model = small_model();
+  auto* graph = model.mutable_graph();
+  auto* drop = graph->add_node();
+  drop->set_op_type("Dropout");
+  drop->set_name("drop");
+  drop->add_input("y");
+  drop->add_output("z");
+  drop->add_output("mask");
+  EXPECT_EQ(message(model), "");
+  auto* node = graph->add_node();
+  node->set_op_type("Not");
+  node->set_name("inverse");
+  node->add_input("mask");
+  node->add_output("other");
+  const std::string text = message(model);
+  for (const char* part : {"inverse", "output 2 of node 'drop' (Dropout)", "not supported"})
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  graph->mutable_node()->RemoveLast();
+  graph->mutable_output(0)->set_name("mask");
+  EXPECT_NE(message(model).find("output 2 of node 'drop' (Dropout)"), std::string::npos) << message(model);
+}
+
+TEST_F(Models, CyclesAreNamed) {
+  auto model = small_model();
+  model.mutable_graph()->mutable_node(0)->set_input(1, "y");
+  const std::string text = message(model);
+  for (const char* part : {"m.onnx", "plus", "waits for its own result"})
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+}
+
 TEST_F(Models, ExternalDataStaysInTheModelsFolder) {
   write_file(folder / "data.bin", std::string(8, '\0'));
   const auto external = [&](const std::string& location, const std::string& length) {

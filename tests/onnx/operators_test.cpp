@@ -1,12 +1,15 @@
 // The node tests of the ONNX standard (tests/goldens/make_operator_goldens.py).
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/files.h"
 #include "data/npy.h"
 #include "engine/program.h"
 #include "graph/rewrite.h"
 #include "heatproof/error.h"
 #include "onnx/model.h"
+#include "support/compare.h"
 #include "support/files.h"
 #include "support/operators.h"
 
@@ -50,8 +53,11 @@ Tensor run_case(const Case& c, const std::filesystem::path& file) {
 }
 
 // Refused with a clear error instead of computed.
-const std::map<std::string, std::string> kRefused = {{"test_convtranspose_output_shape", "output_shape"},
-                                                     {"test_slice_neg_steps", "negative step"}};
+const std::map<std::string, std::string> kRefused = {{"test_convtranspose_output_shape", "output_shape"}};
+
+// The standard itself says NaN somewhere.
+const std::set<std::string> kUndefined = {"test_mod_float_edge_cases_fmod_0_float32",
+                                          "test_mod_float_edge_cases_fmod_0_float64"};
 
 }  // namespace
 
@@ -73,7 +79,9 @@ TEST(OnnxOperators, AgreeWithTheStandard) {
     Tensor result;
     ASSERT_NO_THROW(result = run_case(c, folder / "model.onnx"));
     const Tensor& expected = c.outputs.begin()->second;
-    if (expected.dtype() == DType::f32)
+    if (kUndefined.contains(name))
+      expect_close_or_nan(result, expected, 1e-4, 1e-5);
+    else if (expected.dtype() == DType::f32)
       expect_close(result, expected, 1e-4, 1e-5);
     else
       expect_equal(result, expected);

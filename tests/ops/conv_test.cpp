@@ -9,6 +9,7 @@
 #include "ops/conv_geometry.h"
 #include "ops/convolution.h"
 #include "ops/operators.h"
+#include "support/files.h"
 #include "support/operators.h"
 
 namespace heatproof {
@@ -35,13 +36,7 @@ Graph block(std::int64_t batch, std::int64_t channels, std::int64_t size, bool s
 }
 
 void expect_close_to_the_largest(const Tensor& a, const Tensor& b) {
-  double most = 0;
-  double gap = 0;
-  for (std::size_t k = 0; k < a.data<float>().size(); ++k) {
-    most = std::max(most, std::fabs(static_cast<double>(b.data<float>()[k])));
-    gap = std::max(gap, std::fabs(static_cast<double>(a.data<float>()[k]) - b.data<float>()[k]));
-  }
-  EXPECT_LT(gap, 1e-5 * most);
+  EXPECT_LT(testing::deviation(a, b), 1e-5);
 }
 
 }  // namespace

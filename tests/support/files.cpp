@@ -44,13 +44,20 @@ Network network_of(const std::filesystem::path& path) {
 }
 
 double deviation(const Tensor& a, const Tensor& b) {
+  if (a.shape() != b.shape() || a.dtype() != DType::f32 || b.dtype() != DType::f32 || a.elements() == 0)
+    return INFINITY;
   double gap = 0;
   double most = 0;
   for (std::size_t i = 0; i < a.data<float>().size(); ++i) {
-    gap = std::max(gap, std::fabs(static_cast<double>(a.data<float>()[i]) - b.data<float>()[i]));
-    most = std::max(most, std::fabs(static_cast<double>(b.data<float>()[i])));
+    const double left = a.data<float>()[i];
+    const double right = b.data<float>()[i];
+    // Not left to the maximum: max(gap, NaN) is gap.
+    if (!std::isfinite(left) || !std::isfinite(right)) return INFINITY;
+    gap = std::max(gap, std::fabs(left - right));
+    most = std::max(most, std::fabs(right));
   }
-  return std::isfinite(gap) ? gap / most : INFINITY;
+  if (gap == 0) return 0;
+  return most > 0 ? gap / most : INFINITY;
 }
 
 Outcome heatproof(const std::string& arguments) {

@@ -32,7 +32,7 @@ std::filesystem::path shared_data(const std::string& name);
 
 /// The network of an ONNX file.
 Network network_of(const std::filesystem::path& path);
-/// max |a − b| / max |b|; infinite where something is not finite.
+/// max |a − b| / max |b|; infinite where something is not finite, or shapes or types differ.
 double deviation(const Tensor& a, const Tensor& b);
 
 /// What the program printed and how it ended.

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "engine/program.h"
 #include "graph/operator.h"
+#include "heatproof/error.h"
 #include "ops/arithmetic.h"
 
 namespace heatproof::testing {
@@ -31,7 +32,10 @@ std::vector<Value> gradients(Value y, Value u, const std::vector<Value>& inputs)
     const auto it = total.find(id);
     const Value node(&y.builder(), id);
     if (it == total.end() || node.inputs() == 0) continue;
-    EXPECT_NE(node.node().op->derivative, nullptr) << node.node().op->name;
+    if (node.node().op->derivative == nullptr) {
+      ADD_FAILURE() << node.node().op->name << " has no derivative";
+      continue;
+    }
     const auto parts = node.node().op->derivative(node, it->second);
     for (std::size_t i = 0; i < parts.size(); ++i) {
       if (!parts[i] || !node.input(i) || node.input(i).constant()) continue;
@@ -90,18 +94,6 @@ Tensor run_graph(const Build& build, const std::vector<Tensor>& inputs) {
   return workspace.run(inputs).at(0);
 }
 
-void expect_close(const Tensor& actual, const Tensor& expected, double relative, double absolute) {
-  ASSERT_EQ(actual.shape(), expected.shape());
-  ASSERT_EQ(actual.dtype(), DType::f32);
-  for (std::size_t i = 0; i < actual.data<float>().size(); ++i) {
-    const double a = actual.data<float>()[i];
-    const double b = expected.data<float>()[i];
-    if ((std::isnan(a) && std::isnan(b)) || a == b) continue;
-    ASSERT_NEAR(a, b, relative * std::fabs(b) + absolute)
-        << "element " << i << " of " << to_string(actual.shape());
-  }
-}
-
 void expect_equal(const Tensor& actual, const Tensor& expected) {
   ASSERT_EQ(actual.shape(), expected.shape());
   ASSERT_EQ(actual.dtype(), expected.dtype());
@@ -109,6 +101,8 @@ void expect_equal(const Tensor& actual, const Tensor& expected) {
 }
 
 double dot(const Tensor& a, const Tensor& b) {
+  if (a.shape() != b.shape())
+    throw Error("a product of " + to_string(a.shape()) + " and " + to_string(b.shape()));
   double sum = 0;
   for (std::size_t i = 0; i < a.data<float>().size(); ++i) {
     sum += static_cast<double>(a.data<float>()[i]) * b.data<float>()[i];
@@ -136,6 +130,8 @@ void check_adjoint(const Build& build, const std::vector<Shape>& shapes, double 
     backward += dot(v[i], at_v[i + 1]);
     size += std::sqrt(dot(v[i], v[i]) * dot(at_v[i + 1], at_v[i + 1]));
   }
+  // A size that is not finite would make every gap small enough.
+  ASSERT_TRUE(std::isfinite(size)) << "a derivative that is not finite";
   EXPECT_NEAR(dot(at_v[0], u) - dot(at_zero[0], u), backward, tolerance * size);
 }
 
@@ -153,6 +149,7 @@ void check_derivative(const Build& build, const std::vector<Tensor>& inputs, dou
       above[i] = scaled_sum(inputs[i], directions.back(), static_cast<float>(width));
       below[i] = scaled_sum(inputs[i], directions.back(), static_cast<float>(-width));
     }
+    ASSERT_FALSE(directions.empty()) << "no input has a derivative";
     for (auto* arguments : {&above, &below, &here}) arguments->push_back(u);
     const double difference =
         (dot(workspace.run(above)[0], u) - dot(workspace.run(below)[0], u)) / (2 * width);
@@ -163,6 +160,7 @@ void check_derivative(const Build& build, const std::vector<Tensor>& inputs, dou
       derivative += dot(directions[i], results[i + 1]);
       size += std::sqrt(dot(directions[i], directions[i]) * dot(results[i + 1], results[i + 1]));
     }
+    ASSERT_TRUE(std::isfinite(size) && std::isfinite(difference)) << "a derivative that is not finite";
     EXPECT_NEAR(derivative, difference, tolerance * (size + 1e-2));
   }
 }

@@ -21,7 +21,7 @@ Tensor floats(const Shape& shape, const std::vector<float>& values);
 /// Compiles and runs build(inputs).
 Tensor run_graph(const Build& build, const std::vector<Tensor>& inputs);
 
-/// Every element within `relative`·|expected| + `absolute`; equal shapes; NaN equals NaN.
+/// Every element within `relative`·|expected| + `absolute`; equal shapes, equal infinities; NaN fails.
 void expect_close(const Tensor& actual, const Tensor& expected, double relative = 1e-5,
                   double absolute = 1e-6);
 /// Equal shapes, types and bytes.

@@ -56,7 +56,8 @@ void print_check_text(const Recipe& recipe, std::size_t samples, const std::vect
                     (a.rewrites() ? fmt::format("  ({} rewritten)", to_string(a.coverage)) : ""));
   for (const LeftOut& l : left_out) fmt::print("left out: {}: {}\n", l.metric, l.reason);
   if (many && samples < report::kFewImages)
-    fmt::print("Intervals over {} samples are rough; give {} or more.\n", samples, report::kFewImages);
+    fmt::print("Intervals over {} samples are rough where scores are skewed; give {} or more.\n", samples,
+               report::kFewImages);
   print_ledger(recipe, ledger);
 }
 

@@ -212,7 +212,8 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
   const auto warnings = warnings_of(session, inputs, recipe ? &*recipe : nullptr, f.attributions, metric,
                                     explained, global.seed, explodes);
   for (const std::string& line : warnings) warn(global, line);
-  const Interval interval = Bootstrap(scores.values.size(), global.seed).interval(scores.values);
+  const bool shares = metric.metric->unit == "hit" || metric.metric->unit == "yes or no";
+  const Interval interval = Bootstrap(scores.values.size(), global.seed).interval(scores.values, shares);
   if (!global.json) {
     print_scores(explained.items, metric, scores, interval, global.quiet);
     return;
@@ -229,6 +230,7 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
                         {"mean", interval.mean},
                         {"low", interval.low},
                         {"high", interval.high},
+                        {"rough", interval.rough},
                         {"curves", curves},
                         {"curves_by_name", scores.curves},
                         {"explodes", explodes},

@@ -56,7 +56,9 @@ nlohmann::json to_json(const MetricSpec& metric, const Reliability& r) {
   return {{"metric", metric.text},
           {"krippendorff_alpha", r.between_images},
           {"split_half_tau", r.split_half},
-          {"above_random", r.above_random}};
+          {"above_random", r.above_random},
+          {"krippendorff_alpha_with_controls", r.between_images_with_controls},
+          {"split_half_tau_with_controls", r.split_half_with_controls}};
 }
 
 nlohmann::json reliability_of(const Selection& s) {
@@ -142,16 +144,36 @@ Ailing ailing(const GlobalFlags& global, const Session& session, const Selection
 
 /// How much worse a recipe is than the best, paired by image.
 nlohmann::json shortfall_of(const Ranked& r, std::size_t images) {
-  return {{"n", images}, {"mean", r.shortfall.mean}, {"low", r.shortfall.low}, {"high", r.shortfall.high}};
+  return {{"n", images},
+          {"mean", r.shortfall.mean},
+          {"low", r.shortfall.low},
+          {"high", r.shortfall.high},
+          {"rough", r.shortfall.rough}};
 }
 
-void print_json_summary(const Selection& s, const SelectFlags& f, const Ailing& ills) {
+/// The best recipe against every control.
+nlohmann::json controls_of(const Selection& s, const std::vector<OverControl>& controls) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const OverControl& c : controls)
+    list.push_back({{"control", s.recipes[c.control].text},
+                    {"mean", c.difference.mean},
+                    {"low", c.difference.low},
+                    {"high", c.difference.high},
+                    {"p", c.p},
+                    {"compared", c.compared},
+                    {"beaten", c.beaten}});
+  return list;
+}
+
+void print_json_summary(const Selection& s, const SelectFlags& f, const Ailing& ills,
+                        const std::string& caveat) {
   nlohmann::json ranking = nlohmann::json::array();
   for (const Ranked& r : s.ranking) {
     ranking.push_back({{"recipe", s.recipes[r.recipe].text},
                        {"score", r.score.mean},
                        {"low", r.score.low},
                        {"high", r.score.high},
+                       {"rough", r.score.rough},
                        {"in_best_set", r.in_best_set},
                        {"p", r.p},
                        {"effect", r.effect},
@@ -164,20 +186,24 @@ void print_json_summary(const Selection& s, const SelectFlags& f, const Ailing& 
   const Confirmation& c = s.confirmation;
   nlohmann::json confirmation = nullptr;
   if (c.images > 0)
-    confirmation = {
-        {"images", c.images}, {"score", c.score.mean}, {"low", c.score.low}, {"high", c.score.high}};
+    confirmation = {{"images", c.images},     {"score", c.score.mean},
+                    {"low", c.score.low},     {"high", c.score.high},
+                    {"rough", c.score.rough}, {"over_controls", controls_of(s, c.over_controls)}};
   print_json({{"best", s.recipes[s.ranking[0].recipe].text},
               {"objective", {{"metric", s.objective.text}, {"ideal", to_string(s.objective.better())}}},
               {"ranking", ranking},
               {"beats_controls", s.beats_controls},
+              {"over_controls", controls_of(s, s.over_controls)},
+              {"confirmed", s.confirmed},
               {"images", s.images.size()},
               {"confirmation", confirmation},
+              {"caveat", caveat.empty() ? nlohmann::json(nullptr) : nlohmann::json(caveat)},
               {"reliability", reliability_of(s)},
               {"warnings", ills.warnings()},
               {"out", f.out}});
 }
 
-void print_summary(const report::SelectReport& r, const SelectFlags& f) {
+void print_summary(const report::SelectReport& r, const SelectFlags& f, const std::string& caveat) {
   std::string headline = report::headline(r);
   std::erase(headline, '`');
   fmt::print("{}\n\n{} ({}) [95 % interval]\n", headline, r.objective, r.objective_better);
@@ -187,15 +213,32 @@ void print_summary(const report::SelectReport& r, const SelectFlags& f) {
                fmt::format("{:.4g}", e.score.low), fmt::format("{:.4g}", e.score.high),
                e.in_best_set ? "  *" : "", e.control ? "  control" : "");
   }
-  fmt::print("\n* cannot be told from the best\n");
+  fmt::print("\n* cannot be told from the best\n{}{}", caveat, caveat.empty() ? "" : "\n");
   const std::filesystem::path out = f.out;
   fmt::print("report  {}\nrecipe  {}\nresults {}\n", (out / "report.html").string(),
              (out / "recipe.toml").string(), (out / "results.sqlite").string());
 }
 
+/// Said where the folder's results were concluded from fewer images before. It is no part of the report,
+/// since finished results have the same bytes however they came about.
+std::string looked_before(const report::SelectReport& r, const Results& results) {
+  const auto earlier = results.get("report");
+  if (!earlier) return "";
+  const nlohmann::json e = nlohmann::json::parse(*earlier, nullptr, false);
+  if (!e.is_object() || e.value("model", "") != r.model || e.value("objective", "") != r.objective) return "";
+  const auto images = e.value("images", std::size_t{0});
+  if (images == 0 || images >= r.images) return "";
+  return fmt::format(
+      "A result of {} images was seen before these {}. Error rates and intervals hold for a number of images "
+      "that "
+      "was fixed beforehand; do not add images until the result is as you like it.",
+      images, r.images);
+}
+
 void conclude(const GlobalFlags& global, const SelectFlags& f, const Selection& s,
               const report::SelectReport& r, const Ailing& ills, Results& results) {
   const std::filesystem::path out = f.out;
+  const std::string caveat = r.caveat.empty() ? looked_before(r, results) : r.caveat;
   results.begin();
   for (const std::string& name : results.names()) results.remove(name);
   for (const auto& [name, bytes] : report::to_facts(r)) results.set(name, bytes);
@@ -204,9 +247,9 @@ void conclude(const GlobalFlags& global, const SelectFlags& f, const Selection& 
   write_file(out / "recipe.toml", r.recipe_toml);
   results.finish();
   if (global.json)
-    print_json_summary(s, f, ills);
+    print_json_summary(s, f, ills, caveat);
   else if (!global.quiet)
-    print_summary(r, f);
+    print_summary(r, f, caveat);
 }
 
 /// The recipes that were asked for, or the default ones, and the controls.

@@ -36,11 +36,27 @@ std::vector<report::RankedRecipe> ranking_of(const Selection& s, std::uint64_t s
                                .curves = s.curves[r.recipe]};
     for (const DiagnosticScores& d : s.diagnostics) {
       const auto& scores = d.scores[r.recipe];
-      entry.diagnostics.push_back(estimate(Bootstrap(scores.size(), seed, 2000).interval(scores)));
+      entry.diagnostics.push_back(
+          estimate(Bootstrap(scores.size(), seed, 2000).interval(scores, are_shares(d.scores))));
     }
     ranking.push_back(std::move(entry));
   }
   return ranking;
+}
+
+std::vector<report::AgainstControl> controls_of(const Selection& s) {
+  std::vector<report::AgainstControl> all;
+  for (const OverControl& c : s.over_controls) {
+    report::AgainstControl against{s.recipes[c.control].text, estimate(c.difference), c.compared, c.beaten};
+    for (const OverControl& h : s.confirmation.over_controls) {
+      if (h.control != c.control) continue;
+      against.held_back = estimate(h.difference);
+      against.held_back_compared = h.compared;
+      against.held_back_beaten = h.beaten;
+    }
+    all.push_back(std::move(against));
+  }
+  return all;
 }
 
 struct Shown {
@@ -136,13 +152,23 @@ std::vector<std::pair<std::string, std::string>> facts_of(const Session& session
           {"preprocessing", preprocessing_text(session, data.source)},
           {"images",
            fmt::format("{} to select on, {} held back to confirm", s.images.size(), s.held_back.size())},
-          {"statistics", fmt::format("{}, 10,000 resamples; Holm correction; paired by image",
-                                     report::intervals_over(s.images.size()))},
+          {"statistics",
+           fmt::format("{}; differences paired by image and tested for all pairs of recipes at once",
+                       report::intervals_over(s.images.size()))},
           {"heatproof", HEATPROOF_VERSION},
           {"oneDNN", dnnl_version_text()}};
 }
 
 }  // namespace
+
+std::string caveat_of(const Selection& s) {
+  if (!s.cut_by_budget) return "";
+  return fmt::format(
+      "The time of --budget was up after {} images. Error rates and intervals hold for a number of images "
+      "that "
+      "was fixed beforehand; do not add images until the result is as you like it.",
+      s.images.size());
+}
 
 std::string preprocessing_text(const Session& session, const InputSource& inputs) {
   const Preprocessing& p = session.preprocessing();
@@ -192,6 +218,9 @@ report::SelectReport describe(const Session& session, const SelectionData& data,
   r.confirmed_images = s.confirmation.images;
   r.confirmed = estimate(s.confirmation.score);
   r.confirmed_over_control = estimate(s.confirmation.over_control);
+  r.confirms = s.confirmed;
+  r.controls = controls_of(s);
+  r.caveat = caveat_of(s);
   r.agreement_names.push_back(s.objective.text);
   for (const DiagnosticScores& d : s.diagnostics) {
     const Metric& m = *d.metric.metric;
@@ -201,7 +230,8 @@ report::SelectReport describe(const Session& session, const SelectionData& data,
   }
   r.agreement = s.agreement;
   const auto trust = [&](const MetricSpec& m, const Reliability& k) {
-    r.trusted.push_back({m.text, k.between_images, k.split_half, k.above_random});
+    r.trusted.push_back({m.text, k.between_images, k.split_half, k.above_random,
+                         k.between_images_with_controls, k.split_half_with_controls});
   };
   trust(s.objective, s.reliability);
   for (const DiagnosticScores& d : s.diagnostics) trust(d.metric, d.reliability);

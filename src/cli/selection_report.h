@@ -11,6 +11,9 @@ namespace heatproof::cli {
 report::SelectReport describe(const Session& session, const SelectionData& data,
                               const std::vector<SkippedFile>& skipped, const Selection& selection);
 
+/// Why error rates may not hold: time decided how many images there are. Empty where they do.
+std::string caveat_of(const Selection& selection);
+
 /// The photo of a sample, or its array drawn as one; empty when it is no image.
 report::Picture picture_of(const Session& session, const InputSet& set, std::size_t sample);
 /// A network's input as a photo, with colours in the order in which the network takes them. black, white: its

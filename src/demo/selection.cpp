@@ -6,7 +6,7 @@
 
 #include "demo/networks.h"
 #include "report/heatmap.h"
-#include "select/statistics.h"
+#include "select/ranking.h"
 #include "validate/features.h"
 #include "validate/metric.h"
 
@@ -169,8 +169,8 @@ Result run(const Options& options) {
       "`deep_taylor:gamma=γ,input=same`: the same rule in all layers, the first included. Relevance gain is "
       "`pixel_flipping` (patches of {} pixels, blurred; in units of the logit) on {} images. In brackets: "
       "{}; those "
-      "of the shortfall are paired by image, and a γ cannot be told from the best where its p-value "
-      "(Holm-corrected) is above 5 %.",
+      "of the shortfall are paired by image and hold for all pairs of γ at once: a γ cannot be told from the "
+      "best where its interval contains zero.",
       usual_patch(s.set.inputs.shape()), s.set.size(),
       report::intervals_over(static_cast<std::size_t>(s.set.size()))));
   page.table({"γ", "relevance gain", "behind the best", "", "gamma, mirrored"}, table,

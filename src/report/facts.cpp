@@ -32,6 +32,22 @@ std::vector<double> to_numbers(const json& list) {
 json from_estimate(const Estimate& e) { return from_numbers({e.mean, e.low, e.high}); }
 Estimate to_estimate(const json& j) { return {to_number(j.at(0)), to_number(j.at(1)), to_number(j.at(2))}; }
 
+json from_control(const AgainstControl& c) {
+  return {{"control", c.control},
+          {"lead", from_estimate(c.lead)},
+          {"compared", c.compared},
+          {"beaten", c.beaten},
+          {"held_back", from_estimate(c.held_back)},
+          {"held_back_compared", c.held_back_compared},
+          {"held_back_beaten", c.held_back_beaten}};
+}
+
+AgainstControl to_control(const json& j) {
+  return {j.at("control"),         to_estimate(j.at("lead")),      j.at("compared"),
+          j.at("beaten"),          to_estimate(j.at("held_back")), j.at("held_back_compared"),
+          j.at("held_back_beaten")};
+}
+
 json from_ranked(const RankedRecipe& r) {
   json curves = json::object();
   for (const auto& [name, values] : r.curves) curves[name] = from_numbers(values);
@@ -95,7 +111,10 @@ std::map<std::string, std::string> to_facts(const SelectReport& r) {
   for (const auto& row : r.agreement) agreement.push_back(from_numbers(row));
   json trusted = json::array();
   for (const TrustedMetric& m : r.trusted)
-    trusted.push_back({m.name, from_numbers({m.between_images, m.split_half, m.above_random})});
+    trusted.push_back({m.name, from_numbers({m.between_images, m.split_half, m.above_random,
+                                             m.between_images_with_controls, m.split_half_with_controls})});
+  json controls = json::array();
+  for (const AgainstControl& c : r.controls) controls.push_back(from_control(c));
   json varied = json::array();
   for (const VariedObjective& v : r.varied) varied.push_back({v.name, from_estimate(v.agreement), v.best});
   json exhibits = json::array();
@@ -123,6 +142,9 @@ std::map<std::string, std::string> to_facts(const SelectReport& r) {
                   {"confirmed_images", r.confirmed_images},
                   {"confirmed", from_estimate(r.confirmed)},
                   {"confirmed_over_control", from_estimate(r.confirmed_over_control)},
+                  {"confirms", r.confirms},
+                  {"controls", controls},
+                  {"caveat", r.caveat},
                   {"diagnostics", diagnostics},
                   {"agreement_names", r.agreement_names},
                   {"agreement", agreement},
@@ -155,14 +177,20 @@ SelectReport to_report(const std::map<std::string, std::string>& facts) {
   r.confirmed_images = root.at("confirmed_images");
   r.confirmed = to_estimate(root.at("confirmed"));
   r.confirmed_over_control = to_estimate(root.at("confirmed_over_control"));
+  // Older results tested the best control alone, and too often found it beaten: they confirm nothing.
+  r.confirms = root.value("confirms", false);
+  for (const json& j : root.value("controls", json::array())) r.controls.push_back(to_control(j));
+  r.caveat = root.value("caveat", "");
   for (const json& j : root.at("diagnostics"))
     r.diagnostics.push_back(
         {j.at(0), j.at(1), j.at(2), j.at(3), j.size() > 4 ? j.at(4).get<std::size_t>() : r.images});
   r.agreement_names = root.at("agreement_names").get<std::vector<std::string>>();
   for (const json& row : root.at("agreement")) r.agreement.push_back(to_numbers(row));
-  for (const json& j : root.at("trusted"))
-    r.trusted.push_back(
-        {j.at(0), to_number(j.at(1).at(0)), to_number(j.at(1).at(1)), to_number(j.at(1).at(2))});
+  for (const json& j : root.at("trusted")) {
+    std::vector<double> v = to_numbers(j.at(1));
+    v.resize(5, NAN);
+    r.trusted.push_back({j.at(0), v[0], v[1], v[2], v[3], v[4]});
+  }
   for (const json& j : root.at("varied")) r.varied.push_back({j.at(0), to_estimate(j.at(1)), j.at(2)});
   r.shown = root.at("shown").get<decltype(r.shown)>();
   r.facts = root.at("facts").get<decltype(r.facts)>();

@@ -38,8 +38,9 @@ std::string safe_json(const nlohmann::json& json) {
 }  // namespace
 
 std::string intervals_over(std::size_t images, const std::string& what) {
-  return fmt::format("95 % intervals over {} {} (the wider of bootstrap and Student's t{})", images, what,
-                     images < kFewImages ? "; rough, since they are few" : "");
+  return fmt::format("95 % intervals over {} {} (the wider of studentised bootstrap and Student's t{})",
+                     images, what,
+                     images < kFewImages ? "; rough where scores are skewed, since they are few" : "");
 }
 
 std::string escape(std::string_view text) {

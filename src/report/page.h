@@ -16,9 +16,9 @@ std::string escape(std::string_view text);
 /// A number with `digits` significant digits; "n/a" for NaN and infinities.
 std::string number(double value, int digits = 3);
 
-/// Below this many images intervals are rough: they cover the mean less often than they say where scores are
-/// skewed.
-constexpr std::size_t kFewImages = 8;
+/// Below this many images intervals are rough: of skewed scores they hold the mean in about nine of ten cases
+/// (docs/statistics.md).
+constexpr std::size_t kFewImages = 32;
 
 /// How intervals are made, for reports: "95 % intervals over 3 images (the wider of ...; rough, ...)".
 std::string intervals_over(std::size_t images, const std::string& what = "images");

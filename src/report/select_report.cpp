@@ -13,11 +13,6 @@ namespace heatproof::report {
 
 namespace {
 
-std::string interval_text(const Estimate& e) {
-  if (!std::isfinite(e.low)) return number(e.mean);
-  return fmt::format("{}, 95 % interval {} to {}", number(e.mean), number(e.low), number(e.high));
-}
-
 /// Whisker and dot on a common scale.
 std::string interval_bar(const Estimate& e, double low, double high) {
   if (!std::isfinite(e.mean) || !(high > low)) return "";
@@ -73,16 +68,43 @@ void add_ranking(Page& page, const SelectReport& r) {
   }
   page.section("Ranking");
   page.text(fmt::format(
-      "Objective: `{}` ({}). {} Bars show {}. Behind the best: mean difference "
-      "image by image (positive where worse) with its interval, and in standard deviations; it decides where "
-      "single intervals overlap. p: chance of a shortfall this large if there were none (Holm-corrected); "
-      "recipes with p above 0.05 cannot be told from the best.{}",
+      "Objective: `{}` ({}). {} Bars show {}, of each recipe alone. Behind the best: mean difference image "
+      "by "
+      "image (positive where worse) and in standard deviations; its interval holds for all pairs of recipes "
+      "at "
+      "once, since the scores themselves say which one is best, and contains zero exactly where a recipe "
+      "cannot be told from the best. p: chance of a difference this large between any two of the recipes, "
+      "were "
+      "all of them equal; 0.05 is the limit.{}",
       r.objective, r.objective_better, r.objective_about, intervals_over(r.images),
       std::ranges::any_of(r.ranking, &RankedRecipe::failed)
-          ? " Failed: without a score on some image, see below."
+          ? " Failed: without a score on some image, see below; compared with nothing."
           : ""));
   page.table({"", "recipe", "score", "95 % interval", "", "behind the best", "p"}, rows,
              {true, false, true, false, true, true, true});
+}
+
+std::string lead_text(const Estimate& lead, bool compared, bool beaten) {
+  if (!compared) return "not compared";
+  std::string text = number(lead.mean);
+  if (std::isfinite(lead.low)) text += fmt::format(" [{}, {}]", number(lead.low), number(lead.high));
+  return text + (beaten ? "" : ", not significant");
+}
+
+void add_controls(Page& page, const SelectReport& r) {
+  if (r.controls.empty()) return;
+  page.text(fmt::format(
+      "How far `{}` is above the controls, with 95 % intervals{}:", r.ranking[0].recipe,
+      r.confirms ? "" : ". That it beats every one of them is not confirmed: " + unconfirmed_because(r)));
+  const bool held_back = r.confirmed_images > 0;
+  std::vector<std::string> header{"control", fmt::format("on the {} images above", r.images)};
+  if (held_back) header.push_back(fmt::format("on {} images that selection did not see", r.confirmed_images));
+  std::vector<std::vector<std::string>> rows;
+  for (const AgainstControl& c : r.controls) {
+    rows.push_back({code(c.control), lead_text(c.lead, c.compared, c.beaten)});
+    if (held_back) rows.back().push_back(lead_text(c.held_back, c.held_back_compared, c.held_back_beaten));
+  }
+  page.table(header, rows, {false, true, true});
 }
 
 /// The photo and its heatmaps: one row of the grid.
@@ -235,20 +257,26 @@ void add_trust(Page& page, const SelectReport& r) {
   page.text(
       "A measure that orders the recipes differently on every image, or that does not tell an explanation "
       "from "
-      "noise, decides nothing. Images agree: Krippendorff's α of their orders (1: all alike, 0: random). "
-      "Halves "
-      "agree: Kendall's τ between the orders by two halves of the images. Above random: chance that an "
-      "explanation scores better than the control `random` on an image (0.5: no better than noise).");
+      "noise, decides nothing. Images agree: Krippendorff's α of their orders of the explanations (1: all "
+      "alike, "
+      "0: random). Halves agree: Kendall's τ between the orders by two halves of the images. Both leave the "
+      "controls out, which are far off and would raise them; in brackets with the controls. Above random: "
+      "chance "
+      "that an explanation scores better than the control `random` on an image (0.5: no better than noise).");
+  const auto both = [](double without, double with) {
+    return std::isfinite(with) ? fmt::format("{} ({})", number(without, 2), number(with, 2))
+                               : number(without, 2);
+  };
   std::vector<std::vector<std::string>> rows;
   for (const TrustedMetric& m : r.trusted)
-    rows.push_back(
-        {code(m.name), number(m.between_images, 2), number(m.split_half, 2), number(m.above_random, 2)});
+    rows.push_back({code(m.name), both(m.between_images, m.between_images_with_controls),
+                    both(m.split_half, m.split_half_with_controls), number(m.above_random, 2)});
   page.table({"measure", "images agree", "halves agree", "above random"}, rows, {false, true, true, true});
   if (r.varied.empty()) return;
   page.text(
       "The objective has settings that others would choose differently. Kendall's τ says how alike the "
-      "recipes "
-      "are ordered with another setting, on the same few images (with 95 % bootstrap intervals):");
+      "explanations are ordered with another setting, on the same few images (with 95 % bootstrap "
+      "intervals):");
   rows.clear();
   for (const VariedObjective& v : r.varied)
     rows.push_back({code(v.name), number(v.agreement.mean, 2),
@@ -277,46 +305,21 @@ void add_facts(Page& page, const SelectReport& r) {
       "The ranking holds for this network, these images and this way of removing pixels; another imputer can "
       "change it. A faithful heatmap shows what the network uses, which need "
       "not be what a person would use. Scores of the winner are inflated by having won; the confirmation on "
-      "images that selection did not see is not.");
+      "images that selection did not see is not. Error rates and intervals hold for a number of images that "
+      "was "
+      "fixed beforehand: who looks at a result, adds images and stops when he likes it errs far more often.");
 }
 
 }  // namespace
 
-std::string headline(const SelectReport& r) {
-  if (r.ranking.empty()) return "Nothing was measured.";
-  const RankedRecipe& best = r.ranking[0];
-  const std::string images = fmt::format("{} image{}", r.images, r.images == 1 ? "" : "s");
-  if (r.images < 2)
-    return fmt::format("`{}` scores best on one image, which is no evidence: give more images.", best.recipe);
-  if (!r.beats_controls) {
-    return fmt::format(
-        "No explanation beats the controls on {}: do not trust any of these heatmaps for this network. The "
-        "best score is that of `{}` ({}).",
-        images, best.recipe, interval_text(best.score));
-  }
-  const auto ties = std::ranges::count_if(r.ranking, [](const auto& e) { return e.in_best_set; }) - 1;
-  const auto others = static_cast<std::ptrdiff_t>(r.ranking.size()) - 1;
-  const std::string direction = r.objective_better.starts_with("lower") ? ", lower is better" : "";
-  std::string text =
-      fmt::format("Use `{}`: on {} its heatmaps order the evidence better than {} of {} alternatives ({}{}).",
-                  best.recipe, images, others - ties, others, interval_text(best.score), direction);
-  if (ties > 0) text += fmt::format(" {} other{} cannot be told from it.", ties, ties == 1 ? "" : "s");
-  if (r.confirmed_images > 0) {
-    const bool holds = r.confirmed_over_control.low > 0;
-    text += fmt::format(" On {} images that selection did not see it scores {}{}.", r.confirmed_images,
-                        number(r.confirmed.mean),
-                        holds ? " and again beats every control"
-                              : ", where its lead over the best control is not significant");
-  }
-  return text;
-}
-
 std::string render(const SelectReport& r) {
   Page page(fmt::format("Which explanation of {} to trust", r.model), headline(r),
-            !r.beats_controls || r.images < 2);
+            !r.beats_controls || !r.confirms || r.images < 2);
+  if (!r.caveat.empty()) page.text(r.caveat);
   for (const std::string& line : r.warnings) page.text("Warning: " + line + ".");
   add_heatmaps(page, r);
   add_ranking(page, r);
+  add_controls(page, r);
   add_curves(page, r);
   add_diagnostics(page, r);
   add_trust(page, r);

@@ -1,6 +1,7 @@
 // The report of `select`: which explanation to trust, and why.
 #pragma once
 
+#include <cmath>
 #include <map>
 #include <string>
 #include <utility>
@@ -35,6 +36,16 @@ struct Diagnostic {
 struct TrustedMetric {
   std::string name;
   double between_images, split_half, above_random;
+  double between_images_with_controls = NAN, split_half_with_controls = NAN;
+};
+
+/// The best recipe against one control; positive where the recipe is better.
+struct AgainstControl {
+  std::string control;
+  Estimate lead{NAN, NAN, NAN};
+  bool compared = false, beaten = false;  // on the images of the selection
+  Estimate held_back{NAN, NAN, NAN};      // and on those that it did not see
+  bool held_back_compared = false, held_back_beaten = false;
 };
 
 /// The objective with another setting, and Kendall's τ between its order of the recipes and the objective's.
@@ -60,8 +71,11 @@ struct SelectReport {
   std::vector<RankedRecipe> ranking;  // best first
   bool beats_controls = false;
   Estimate over_control{};
-  std::size_t confirmed_images = 0;
+  std::size_t confirmed_images = 0;  // that were held back
   Estimate confirmed{}, confirmed_over_control{};
+  bool confirms = false;  // the best beats every control on them, too
+  std::vector<AgainstControl> controls;
+  std::string caveat;  // why the error rates may not hold; empty where they do
   std::vector<Diagnostic> diagnostics;
   std::vector<std::string> agreement_names;
   std::vector<std::vector<double>> agreement;
@@ -75,8 +89,10 @@ struct SelectReport {
   std::vector<std::string> warnings;  // recipes that explode, or were left out, and why
 };
 
-/// The answer in one sentence.
+/// The answer in a few sentences. "Use" is said only of what the images that were held back confirm.
 std::string headline(const SelectReport& report);
+/// Why the held-back images do not confirm that the best beats every control; empty where they do.
+std::string unconfirmed_because(const SelectReport& report);
 /// The page; equal reports give equal bytes.
 std::string render(const SelectReport& report);
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
+#include <utility>
 
 #include "base/random.h"
 #include "heatproof/error.h"
@@ -67,6 +69,13 @@ double split_half(const ScoreTable& scores, std::uint64_t seed) {
   return count > 0 ? sum / count : kNaN;
 }
 
+/// α and τ over images and halves of them.
+std::pair<double, double> agreement(const ScoreTable& scores, std::uint64_t seed) {
+  const ScoreTable finite = finite_rows(scores);
+  if (finite.size() < 2 || finite[0].size() < 2) return {kNaN, kNaN};
+  return {krippendorff_alpha(ranks_by_image(finite)), split_half(finite, seed)};
+}
+
 double above(const ScoreTable& scores, const std::vector<std::size_t>& methods, std::size_t random) {
   double wins = 0;
   double pairs = 0;
@@ -123,10 +132,10 @@ Reliability reliability_of(const std::vector<std::vector<double>>& scores,
                            std::uint64_t seed) {
   Reliability r{kNaN, kNaN, kNaN};
   if (random) r.above_random = above(scores, methods, *random);
-  const ScoreTable finite = finite_rows(scores);
-  if (finite.size() < 2 || finite[0].size() < 2) return r;
-  r.between_images = krippendorff_alpha(ranks_by_image(finite));
-  r.split_half = split_half(finite, seed);
+  ScoreTable explaining;
+  for (std::size_t m : methods) explaining.push_back(scores[m]);
+  std::tie(r.between_images, r.split_half) = agreement(explaining, seed);
+  std::tie(r.between_images_with_controls, r.split_half_with_controls) = agreement(scores, seed);
   return r;
 }
 

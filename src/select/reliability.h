@@ -3,6 +3,7 @@
 // Metrics".
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,14 +14,17 @@
 namespace heatproof {
 
 struct Reliability {
-  /// Krippendorff's α of the images' orders of the recipes: 1 where all images order alike, 0 where they
-  /// order at random.
+  /// Krippendorff's α of the images' orders of the recipes that explain: 1 where all images order alike, 0
+  /// where they order at random. Controls, which are far off, would raise it.
   double between_images;
-  /// Mean Kendall's τ between the orders that two random halves of the images give.
+  /// Mean Kendall's τ between the orders that two random halves of the images give, of the same recipes.
   double split_half;
   /// Chance that an explanation scores above `random` on an image, ties counted half; 0.5: the metric cannot
   /// tell explanations from noise.
   double above_random;
+  /// α and τ with the controls among the recipes.
+  double between_images_with_controls = std::numeric_limits<double>::quiet_NaN();
+  double split_half_with_controls = std::numeric_limits<double>::quiet_NaN();
 };
 
 /// scores[recipe][image], higher is better. methods: recipes that explain; random: the control. Numbers that

@@ -27,11 +27,10 @@ void split(std::size_t images, const SelectionOptions& options, Selection& s) {
   s.held_back.assign(order.end() - static_cast<std::ptrdiff_t>(held), order.end());
 }
 
-std::optional<std::size_t> best_control(const Selection& s) {
-  for (const Ranked& r : s.ranking) {
-    if (s.recipes[r.recipe].method->control && !r.failed) return r.recipe;
-  }
-  return std::nullopt;
+std::vector<bool> controls_of(const Selection& s) {
+  std::vector<bool> controls;
+  for (const Recipe& r : s.recipes) controls.push_back(r.method->control);
+  return controls;
 }
 
 std::vector<double> goodness(const MetricSpec& metric, std::vector<double> scores) {
@@ -57,13 +56,15 @@ void judge_metrics(Selection& s, std::uint64_t seed) {
     d.reliability = reliability_of(goodness(d.metric, d.scores), methods, random, seed);
 }
 
+/// Recipes by the mean over images of how good they are, as the ranking orders them.
 void correlate(Selection& s) {
-  std::vector<std::vector<double>> means(1 + s.diagnostics.size());
-  for (std::size_t r = 0; r < s.recipes.size(); ++r) {
-    means[0].push_back(goodness(s.objective, mean_of(s.scores[r])));
-    for (std::size_t d = 0; d < s.diagnostics.size(); ++d)
-      means[d + 1].push_back(goodness(s.diagnostics[d].metric, mean_of(s.diagnostics[d].scores[r])));
-  }
+  const auto means_of = [](const MetricSpec& metric, const std::vector<std::vector<double>>& scores) {
+    std::vector<double> means;
+    for (const auto& row : goodness(metric, scores)) means.push_back(mean_of(row));
+    return means;
+  };
+  std::vector<std::vector<double>> means{means_of(s.objective, s.scores)};
+  for (const DiagnosticScores& d : s.diagnostics) means.push_back(means_of(d.metric, d.scores));
   for (const auto& a : means) {
     s.agreement.emplace_back();
     for (const auto& b : means) s.agreement.back().push_back(kendall_tau(a, b));
@@ -75,16 +76,11 @@ void require_masks(const MetricSpec& metric, const SelectionData& data) {
     throw UsageError(metric.metric->name + " needs masks; give --masks FOLDER or FILE.npy");
 }
 
-void judge(Selection& s, std::uint64_t seed) {
-  const auto control = best_control(s);
-  const auto& best = s.ranking[0];
-  const bool is_control = s.recipes[best.recipe].method->control;
-  if (control && !is_control && !best.failed) {
-    s.over_control = Bootstrap(s.images.size(), seed)
-                         .interval(minus(goodness(s.objective, s.scores[best.recipe]),
-                                         goodness(s.objective, s.scores[*control])));
-  }
-  s.beats_controls = !is_control && !best.failed && (!control || s.over_control.low > 0);
+void judge(Selection& s) {
+  s.over_controls = over_controls(s.ranking, controls_of(s));
+  s.beats_controls = beats_every(s.over_controls);
+  const auto best = closest(s.over_controls);
+  s.over_control = best ? best->difference : Interval{NAN, NAN, NAN};
 }
 
 /// One selection from start to end.
@@ -121,16 +117,19 @@ class Selector {
     std::iota(all_.begin(), all_.end(), std::size_t{0});
     probed_ =
         std::min<std::size_t>(selection_.images.size(), static_cast<std::size_t>(options.diagnostic_images));
+    const auto controls = static_cast<std::size_t>(
+        std::ranges::count_if(recipes, [](const Recipe& r) { return r.method->control; }));
     const auto per_recipe = groups(selection_.images.size()) * cheap_.size() +
                             groups(probed_) * (costly_.size() + variants_.size());
-    total_ = static_cast<std::int64_t>(per_recipe * recipes.size() + groups(selection_.held_back.size()) * 2);
+    total_ = static_cast<std::int64_t>(per_recipe * recipes.size() +
+                                       groups(selection_.held_back.size()) * (1 + controls));
   }
 
   Selection run() {
     measure();
     if (options_.shards > 1) return selection_;  // nothing is concluded before the shards are merged
     collect();
-    judge(selection_, options_.seed);
+    judge(selection_);
     judge_metrics(selection_, options_.seed);
     vary();
     correlate(selection_);
@@ -188,6 +187,7 @@ class Selector {
       const std::chrono::duration<double> spent = Clock::now() - start;
       if (options_.budget_seconds > 0 && begin > 0 && spent.count() > options_.budget_seconds) {
         images.resize(begin);
+        selection_.cut_by_budget = true;
         return;
       }
       if (!is_mine(begin)) continue;
@@ -216,7 +216,7 @@ class Selector {
     s.ranking = rank(goodness(s.objective, s.scores), options_.seed);
     const Bootstrap bootstrap(s.images.size(), options_.seed);
     for (Ranked& r : s.ranking) {
-      if (!r.failed) r.score = bootstrap.interval(s.scores[r.recipe]);
+      if (!r.failed) r.score = bootstrap.interval(s.scores[r.recipe], are_shares(s.scores));
     }
     const auto add = [&](const MetricSpec& metric, std::span<const std::size_t> images) {
       DiagnosticScores d{metric, {}};
@@ -226,6 +226,13 @@ class Selector {
     for (std::size_t i = 1; i < diagnosed_; ++i) add(cheap_[i], s.images);
     for (const MetricSpec& metric : costly_)
       add(metric, std::span(s.images).first(std::min(probed_, s.images.size())));
+  }
+
+  /// Rows of the recipes that explain: controls, which all settings put last, would feign agreement.
+  std::vector<std::vector<double>> of_methods(std::vector<std::vector<double>> rows) const {
+    std::size_t r = 0;
+    std::erase_if(rows, [&](const auto&) { return selection_.recipes[r++].method->control; });
+    return rows;
   }
 
   /// The orders of the recipes that other settings of the objective give.
@@ -240,18 +247,19 @@ class Selector {
       std::vector<std::vector<double>> scores;
       for (std::size_t r : all_) scores.push_back(measurement_.scores(few, r, metric));
       scores = goodness(metric, std::move(scores));
-      s.variants.push_back({metric, order_agreement(goodness(s.objective, own), scores, options_.seed),
-                            rank(scores, options_.seed)[0].recipe});
+      s.variants.push_back(
+          {metric, order_agreement(of_methods(goodness(s.objective, own)), of_methods(scores), options_.seed),
+           rank(scores, options_.seed)[0].recipe});
     }
   }
 
-  /// The winner and the best control on the images that were held back.
+  /// The winner and every control on the images that were held back.
   void confirm() {
     Selection& s = selection_;
     if (s.held_back.empty() || s.ranking[0].failed) return;
-    std::vector<std::size_t> few{s.ranking[0].recipe};
-    const auto control = best_control(s);
-    if (control && *control != few[0]) few.push_back(*control);
+    const std::size_t best = s.ranking[0].recipe;
+    std::vector<std::size_t> few{best};
+    for (const OverControl& c : s.over_controls) few.push_back(c.control);
     std::vector<std::vector<std::size_t>> groups;
     for (std::size_t begin = 0; begin < s.held_back.size(); begin += kGroup) {
       const auto group = group_at(s.held_back, begin);
@@ -262,14 +270,17 @@ class Selector {
       const auto group = group_at(s.held_back, begin);
       measurement_.run(group, few, {s.objective}, [this] { done(); });
     }
-    const Bootstrap bootstrap(s.held_back.size(), options_.seed);
-    const auto winner = objective_scores(s.held_back, few[0]);
-    s.confirmation.images = s.held_back.size();
-    s.confirmation.score = bootstrap.interval(winner);
-    s.confirmation.over_control = {NAN, NAN, NAN};
-    if (few.size() > 1)
-      s.confirmation.over_control = bootstrap.interval(
-          minus(goodness(s.objective, winner), goodness(s.objective, objective_scores(s.held_back, few[1]))));
+    const auto good = [&](std::size_t r) { return goodness(s.objective, objective_scores(s.held_back, r)); };
+    std::vector<std::pair<std::size_t, std::vector<double>>> controls;
+    for (std::size_t k = 1; k < few.size(); ++k) controls.emplace_back(few[k], good(few[k]));
+    Confirmation& c = s.confirmation;
+    c.images = s.held_back.size();
+    c.score = Bootstrap(c.images, options_.seed)
+                  .interval(objective_scores(s.held_back, best), are_shares(s.scores));
+    c.over_controls = over_controls(good(best), controls, options_.seed);
+    const auto nearest = closest(c.over_controls);
+    c.over_control = nearest ? nearest->difference : Interval{NAN, NAN, NAN};
+    s.confirmed = s.beats_controls && beats_every(c.over_controls);
   }
 
   const SelectionOptions& options_;

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "select/measurement.h"
+#include "select/ranking.h"
 #include "select/reliability.h"
 #include "select/statistics.h"
+#include "select/verdict.h"
 
 namespace heatproof {
 
@@ -42,6 +44,7 @@ struct Confirmation {
   std::size_t images = 0;
   Interval score{};
   Interval over_control{};  // how much better the winner is than the best control on the same images
+  std::vector<OverControl> over_controls;  // and than each of them
 };
 
 struct Selection {
@@ -59,8 +62,11 @@ struct Selection {
   std::vector<DiagnosticScores> diagnostics;
   Reliability reliability{};      // of the objective
   std::vector<Variant> variants;  // empty unless asked for
-  bool beats_controls = false;    // the best is no control and significantly above the best control
-  Interval over_control{};        // how much better the best method is than the best control
+  bool beats_controls = false;    // the best is no control and proven to be above every control
+  std::vector<OverControl> over_controls;
+  Interval over_control{};     // how much better the best method is than the best control
+  bool confirmed = false;      // and above every control on the images that were held back, too
+  bool cut_by_budget = false;  // time decided how many images there are
   Confirmation confirmation;
   std::vector<std::vector<double>> agreement;  // Kendall's τ between objective and diagnostics over recipes
   Heatmaps heatmaps;                           // of `exhibited` images, as far as they were explained for it

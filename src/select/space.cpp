@@ -113,10 +113,11 @@ std::string format_recipe_file(const Selection& s, const std::string& model_hash
     if (r.in_best_set && r.recipe != best.recipe) ties.push_back("\"" + s.recipes[r.recipe].text + "\"");
   }
   return fmt::format(
-      "# Written by heatproof select. Use it: heatproof explain MODEL INPUT --recipe recipe.toml\n"
+      "# Written by heatproof select. {}: heatproof explain MODEL INPUT --recipe recipe.toml\n"
       "recipe = \"{}\"\n\n"
       "[evidence]\n"
       "beats_controls = {}\n"
+      "confirmed = {}\n"
       "objective = \"{}\"\n"
       "score = {}\n"
       "low = {}\n"
@@ -125,9 +126,10 @@ std::string format_recipe_file(const Selection& s, const std::string& model_hash
       "as_good = [{}]\n"
       "model_sha256 = \"{}\"\n"
       "heatproof = \"{}\"\n",
-      s.recipes[best.recipe].text, s.beats_controls, s.objective.text, toml_number(best.score.mean),
-      toml_number(best.score.low), toml_number(best.score.high), s.images.size(), fmt::join(ties, ", "),
-      model_hash, HEATPROOF_VERSION);
+      s.confirmed ? "Use it" : "Best on these images, not confirmed on others. To look at it",
+      s.recipes[best.recipe].text, s.beats_controls, s.confirmed, s.objective.text,
+      toml_number(best.score.mean), toml_number(best.score.low), toml_number(best.score.high),
+      s.images.size(), fmt::join(ties, ", "), model_hash, HEATPROOF_VERSION);
 }
 
 Recipe read_recipe(const std::string& text) {

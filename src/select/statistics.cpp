@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/random.h"
+#include "base/simd.h"
 
 namespace heatproof {
 
@@ -20,6 +21,41 @@ double standard_error(const std::vector<double>& values, double mean) {
   for (double v : values) squares += (v - mean) * (v - mean);
   const auto n = static_cast<double>(values.size());
   return std::sqrt(squares / (n - 1) / n);
+}
+
+/// Adds a value to resamples as often as each of them drew it.
+HEATPROOF_SIMD void add_counted(double value, const std::uint16_t* counts, std::size_t resamples,
+                                double* sums, double* squares) {
+  const double square = value * value;
+  for (std::size_t r = 0; r < resamples; ++r) {
+    const auto count = static_cast<double>(static_cast<int>(counts[r]));
+    sums[r] += count * value;
+    squares[r] += count * square;
+  }
+}
+
+/// Between the values whose ranks are next to q; reorders them.
+double quantile_of(std::vector<double>& values, double q) {
+  const double position = q * static_cast<double>(values.size() - 1);
+  const auto k = static_cast<std::ptrdiff_t>(position);
+  std::nth_element(values.begin(), values.begin() + k, values.end());
+  const double below = values[static_cast<std::size_t>(k)];
+  const double rest = position - static_cast<double>(k);
+  if (values.begin() + k + 1 == values.end()) return below;
+  return below + rest * (*std::min_element(values.begin() + k + 1, values.end()) - below);
+}
+
+/// Of n throws, each a hit with chance p.
+double chance_of_at_least(std::size_t k, std::size_t n, double p) {
+  if (p <= 0 || p >= 1) return p >= 1 || k == 0 ? 1 : 0;
+  double sum = 0;
+  for (std::size_t j = k; j <= n; ++j) {
+    const auto x = static_cast<double>(j);
+    const auto rest = static_cast<double>(n - j);
+    sum += std::exp(std::lgamma(static_cast<double>(n) + 1) - std::lgamma(x + 1) - std::lgamma(rest + 1) +
+                    x * std::log(p) + rest * std::log1p(-p));
+  }
+  return sum;
 }
 
 }  // namespace
@@ -42,12 +78,12 @@ double student_cdf(double t, std::size_t n) {
   return 0.5 + std::copysign(0.5 * within, t);
 }
 
-double student_quantile(std::size_t n) {
+double student_quantile(std::size_t n, double share) {
   double low = 0;
-  double high = 16;  // 12.7 for two values
+  double high = 64;  // of two values 12.7 at 97.5 %
   for (int k = 0; k < 60; ++k) {
     const double middle = 0.5 * (low + high);
-    (student_cdf(middle, n) < 0.975 ? low : high) = middle;
+    (student_cdf(middle, n) < share ? low : high) = middle;
   }
   return high;
 }
@@ -84,71 +120,67 @@ Interval share_of(std::size_t hits, std::size_t of) {
   return {p, std::max(0.0, middle - half), std::min(1.0, middle + half)};
 }
 
+Interval exact_share_of(std::size_t hits, std::size_t of) {
+  if (of == 0) return {kNaN, kNaN, kNaN};
+  // The share at which `k` or more hits (of what is counted) have a chance of 2.5 %.
+  const auto bound = [of](std::size_t k) {
+    double low = 0;
+    double high = 1;
+    for (int step = 0; step < 60; ++step) {
+      const double middle = 0.5 * (low + high);
+      (chance_of_at_least(k, of, middle) < 0.025 ? low : high) = middle;
+    }
+    return low;
+  };
+  const double share = static_cast<double>(hits) / static_cast<double>(of);
+  return {share, hits == 0 ? 0 : bound(hits), hits == of ? 1 : 1 - bound(of - hits)};
+}
+
 std::vector<double> minus(const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> d;
   for (std::size_t i = 0; i < a.size(); ++i) d.push_back(a[i] - b[i]);
   return d;
 }
 
+bool are_shares(const std::vector<std::vector<double>>& scores) {
+  return std::ranges::all_of(scores, [](const auto& row) {
+    return std::ranges::all_of(row, [](double v) { return v == 0 || v == 1 || !std::isfinite(v); });
+  });
+}
+
 Bootstrap::Bootstrap(std::size_t images, std::uint64_t seed, std::size_t resamples)
     : images_(images), resamples_(resamples), counts_(images * resamples, 0) {
   RandomStream random(seed, {"bootstrap"});
   for (std::size_t r = 0; r < resamples; ++r) {
-    for (std::size_t i = 0; i < images; ++i) ++counts_[r * images + random.below(images)];
+    for (std::size_t i = 0; i < images; ++i) ++counts_[random.below(images) * resamples + r];
   }
 }
 
-std::vector<double> Bootstrap::resampled_means(const std::vector<double>& values) const {
-  std::vector<double> means(resamples_);
-  for (std::size_t r = 0; r < resamples_; ++r) {
-    double sum = 0;
-    for (std::size_t i = 0; i < images_; ++i) sum += counts_[r * images_ + i] * values[i];
-    means[r] = sum / static_cast<double>(images_);
-  }
-  return means;
-}
-
-Interval Bootstrap::interval(const std::vector<double>& values) const {
+Interval Bootstrap::interval(const std::vector<double>& values, bool shares) const {
   const double mean = mean_of(values);
-  if (values.size() < 2 || std::isnan(mean)) return {mean, kNaN, kNaN};
-  std::vector<double> means = resampled_means(values);
-  std::ranges::sort(means);
-  const auto at = [&](double q) {
-    const double position = q * static_cast<double>(means.size() - 1);
-    const auto k = static_cast<std::size_t>(position);
-    const double rest = position - static_cast<double>(k);
-    return means[k] + rest * (means[std::min(k + 1, means.size() - 1)] - means[k]);
-  };
-  constexpr double kNormal = 1.959964;  // what Student's quantile comes to
+  if (values.size() < 2 || !std::isfinite(mean)) return {mean, kNaN, kNaN, true};
+  const auto hits = static_cast<std::size_t>(std::ranges::count(values, 1.0));
+  const bool varies = hits > 0 && hits < values.size();
+  if (are_shares({values}) && (varies || shares)) return exact_share_of(hits, values.size());
   const auto n = static_cast<double>(values.size());
-  const double quantile = student_quantile(values.size());
-  const double stretch = quantile / kNormal * std::sqrt(n / (n - 1));
-  const double student = quantile * standard_error(values, mean);
-  return {mean, mean - std::max(stretch * (mean - at(0.025)), student),
-          mean + std::max(stretch * (at(0.975) - mean), student)};
-}
-
-double Bootstrap::p_not_positive(const std::vector<double>& differences) const {
-  if (differences.size() < 2) return 1;
-  const auto means = resampled_means(differences);
-  const auto below = std::ranges::count_if(means, [](double m) { return !(m > 0); });
-  const double resampled = (1.0 + static_cast<double>(below)) / (1.0 + static_cast<double>(resamples_));
-  const double mean = mean_of(differences);
-  const double error = standard_error(differences, mean);
-  return error > 0 ? std::max(resampled, student_cdf(-mean / error, differences.size())) : resampled;
-}
-
-std::vector<double> holm(const std::vector<double>& p) {
-  std::vector<std::size_t> order(p.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return p[a] < p[b]; });
-  std::vector<double> adjusted(p.size());
-  double least = 0;
-  for (std::size_t k = 0; k < order.size(); ++k) {
-    least = std::max(least, std::min(1.0, p[order[k]] * static_cast<double>(order.size() - k)));
-    adjusted[order[k]] = least;
+  const double error = standard_error(values, mean);
+  if (!(error * std::sqrt(n) > 1e-12 * std::fabs(mean))) return {mean, kNaN, kNaN, true};
+  std::vector<double> sums(resamples_, 0);
+  std::vector<double> squares(resamples_, 0);
+  for (std::size_t i = 0; i < images_; ++i)
+    add_counted((values[i] - mean) / (error * std::sqrt(n)), counts_.data() + i * resamples_, resamples_,
+                sums.data(), squares.data());
+  // A resample that happens to miss what varies has hardly any deviation and an absurd t; it is taken to have
+  // a twentieth of the variance at least.
+  std::vector<double> t(resamples_);
+  for (std::size_t r = 0; r < resamples_; ++r) {
+    const double m = sums[r] / n;
+    t[r] = m * std::sqrt(n / std::max(0.05, (squares[r] / n - m * m) * n / (n - 1)));
   }
-  return adjusted;
+  const double student = student_quantile(values.size());
+  const double down = std::max(-quantile_of(t, 0.025), student);
+  const double up = std::max(quantile_of(t, 0.975), student);
+  return {mean, mean - up * error, mean + down * error, values.size() < kFewValues};
 }
 
 double effect_size(const std::vector<double>& differences) {
@@ -168,6 +200,7 @@ double kendall_tau(const std::vector<double>& a, const std::vector<double>& b) {
   double pairs_b = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     for (std::size_t j = i + 1; j < a.size(); ++j) {
+      if (!std::isfinite(a[i] + b[i] + a[j] + b[j])) continue;
       const int sa = (a[i] > a[j]) - (a[i] < a[j]);
       const int sb = (b[i] > b[j]) - (b[i] < b[j]);
       agree += sa * sb;
@@ -176,37 +209,6 @@ double kendall_tau(const std::vector<double>& a, const std::vector<double>& b) {
     }
   }
   return pairs_a > 0 && pairs_b > 0 ? agree / std::sqrt(pairs_a * pairs_b) : kNaN;
-}
-
-std::vector<Ranked> rank(const std::vector<std::vector<double>>& scores, std::uint64_t seed) {
-  std::vector<Ranked> ranking;
-  if (scores.empty() || scores[0].empty()) return ranking;
-  const std::size_t images = scores[0].size();
-  const Bootstrap bootstrap(images, seed);
-  for (std::size_t r = 0; r < scores.size(); ++r) {
-    const bool failed = std::ranges::any_of(scores[r], [](double v) { return !std::isfinite(v); });
-    ranking.push_back({.recipe = r,
-                       .score = failed ? Interval{kNaN, kNaN, kNaN} : bootstrap.interval(scores[r]),
-                       .failed = failed});
-  }
-  std::ranges::stable_sort(ranking, [](const Ranked& a, const Ranked& b) {
-    return a.failed != b.failed ? b.failed : !a.failed && a.score.mean > b.score.mean;
-  });
-  const auto& best = scores[ranking[0].recipe];
-  std::vector<double> p;
-  for (std::size_t k = 1; k < ranking.size() && !ranking[k].failed; ++k) {
-    const auto shortfall = minus(best, scores[ranking[k].recipe]);
-    p.push_back(bootstrap.p_not_positive(shortfall));
-    ranking[k].effect = effect_size(shortfall);
-    ranking[k].shortfall = bootstrap.interval(shortfall);
-  }
-  const auto adjusted = holm(p);
-  for (std::size_t k = 0; k < adjusted.size(); ++k) ranking[k + 1].p = adjusted[k];
-  for (Ranked& entry : ranking) {
-    if (entry.failed) entry.p = 0, entry.shortfall = {kNaN, kNaN, kNaN};
-    entry.in_best_set = !entry.failed && entry.p > 0.05;
-  }
-  return ranking;
 }
 
 }  // namespace heatproof

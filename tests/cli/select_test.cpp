@@ -50,6 +50,67 @@ TEST(Select, ShowsTheMetricsOwnValueWhereLowerIsBetter) {
   EXPECT_NE(text.out.find("(lower is better)"), std::string::npos) << text.out;
 }
 
+TEST(Select, ClaimsAreOfEveryControlAndConfirmed) {
+  const TemporaryFolder folder;
+  const std::string flags = "--recipe random --recipe uniform --recipe edges --metric pixel_flipping:patch=8";
+  const Outcome o = heatproof(select(folder.path(), flags + " --json"));
+  ASSERT_EQ(o.code, 0) << o.err;
+  const json j = json::parse(o.out);
+  ASSERT_EQ(j["over_controls"].size(), 3U);
+  bool every = true;
+  for (const json& c : j["over_controls"]) {
+    every &= c["beaten"].get<bool>();
+    EXPECT_EQ(c["beaten"].get<bool>(), c["low"].get<double>() > 0);
+    for (const json& r : j["ranking"])
+      if (r["recipe"] == c["control"]) EXPECT_EQ(c["beaten"], !r["in_best_set"].get<bool>());
+  }
+  EXPECT_EQ(j["beats_controls"], every);
+  ASSERT_EQ(j["confirmation"]["over_controls"].size(), 3U);
+  for (const json& c : j["confirmation"]["over_controls"]) every &= c["beaten"].get<bool>();
+  EXPECT_EQ(j["confirmed"], every);
+  const std::string toml = read_file(folder / "recipe.toml");
+  EXPECT_NE(toml.find(every ? "confirmed = true" : "confirmed = false"), std::string::npos) << toml;
+  for (const json& r : j["ranking"]) {
+    if (r["shortfall"].is_null()) continue;
+    EXPECT_EQ(r["in_best_set"].get<bool>(), r["shortfall"]["low"].get<double>() <= 0) << r;
+  }
+}
+
+TEST(Select, DoesNotRecommendWhatNoImagesConfirm) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "few");
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(shapes("images"))) {
+    if (count++ < 10) std::filesystem::copy(entry.path(), folder / "few" / entry.path().filename());
+  }
+  const Outcome o =
+      heatproof("select " + shapes("shapes.onnx").string() + " " + (folder / "few").string() +
+                " --recipe lrp_epsilon_plus --recipe gradient --metric pixel_flipping:patch=8 " + "--out " +
+                (folder / "out").string());
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.out.find("Use "), std::string::npos) << o.out;
+  EXPECT_NE(o.out.find("no images were held back"), std::string::npos) << o.out;
+  const std::string toml = read_file(folder / "out/recipe.toml");
+  EXPECT_EQ(toml.find("Use it"), std::string::npos) << toml;
+  EXPECT_NE(toml.find("confirmed = false"), std::string::npos) << toml;
+}
+
+TEST(Select, SaysThatTheNumberOfImagesWasNotFixedBeforehand) {
+  const TemporaryFolder folder;
+  const std::string flags = "--metric pixel_flipping:patch=16,steps=4";
+  const Outcome cut = heatproof(select(folder.path(), flags + " --budget 0.001"));
+  ASSERT_EQ(cut.code, 0) << cut.err;
+  EXPECT_NE(cut.out.find("fixed beforehand"), std::string::npos) << cut.out;
+  EXPECT_NE(read_file(folder / "report.html").find("The time of --budget was up after 8 images"),
+            std::string::npos);
+  const Outcome more = heatproof(select(folder.path(), flags + " --json"));
+  ASSERT_EQ(more.code, 0) << more.err;
+  EXPECT_NE(json::parse(more.out)["caveat"].get<std::string>().find("A result of 8 images was seen"),
+            std::string::npos);
+  const Outcome fresh = heatproof(select(folder / "fresh", flags + " --json"));
+  EXPECT_TRUE(json::parse(fresh.out)["caveat"].is_null());
+}
+
 TEST(Select, LeavesNothingBehindWhenItIsRefused) {
   const TemporaryFolder folder;
   const Outcome o =
@@ -70,6 +131,12 @@ TEST(Select, NamesRecipesWithoutAScore) {
   EXPECT_NE(j["best"], "uniform");
   EXPECT_EQ(j["ranking"].back()["recipe"], "uniform");
   EXPECT_TRUE(j["ranking"].back()["score"].is_null());
+  // What could not be compared was not beaten.
+  EXPECT_FALSE(j["beats_controls"].get<bool>());
+  EXPECT_FALSE(j["confirmed"].get<bool>());
+  const Outcome text =
+      heatproof(select(folder.path(), "--metric faithfulness_correlation:nr_runs=8,subset_size=64"));
+  EXPECT_EQ(text.out.find("Use "), std::string::npos) << text.out;
 }
 
 TEST(Select, ChoosesNothingWhereNoRecipeHasAScore) {

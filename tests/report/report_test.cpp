@@ -39,6 +39,8 @@ SelectReport sample_report() {
   r.confirmed_images = 5;
   r.confirmed = {2.8, 2, 3};
   r.confirmed_over_control = {2.8, 1, 3};
+  r.confirms = true;
+  r.controls = {{"random", {3, 2, 4}, true, true, {2.8, 1, 3}, true, true}};
   r.diagnostics = {{"conservation", "x", "ratio", "1 is best", 4}, {"sparseness", "x", "gini", "higher", 4}};
   r.agreement_names = {"pixel_flipping", "conservation", "sparseness"};
   r.agreement = {{1, 0.2, NAN}, {0.2, 1, 0}, {NAN, 0, 1}};
@@ -156,11 +158,63 @@ TEST(SelectReport, LeavesOutCurvesWhereThereAreNone) {
 TEST(Headline, SaysWhatWasFound) {
   SelectReport r = sample_report();
   EXPECT_NE(headline(r).find("Use `lrp_zplus`"), std::string::npos);
+  EXPECT_NE(headline(r).find("again beats every control"), std::string::npos);
   r.beats_controls = false;
   EXPECT_NE(headline(r).find("No explanation beats the controls"), std::string::npos);
   r.beats_controls = true;
   r.images = 1;
   EXPECT_NE(headline(r).find("no evidence"), std::string::npos);
+}
+
+TEST(Headline, RecommendsOnlyWhatIsConfirmed) {
+  SelectReport r = sample_report();
+  r.confirmed_images = 8;
+  r.confirms = false;
+  r.controls[0].held_back_beaten = false;
+  EXPECT_EQ(headline(r).find("Use "), std::string::npos) << headline(r);
+  EXPECT_NE(headline(r).find("`lrp_zplus` is best on these images, which is not confirmed"),
+            std::string::npos);
+  EXPECT_NE(headline(r).find("its lead over `random` is not significant"), std::string::npos) << headline(r);
+  EXPECT_NE(render(r).find("2.80 [1.00, 3.00], not significant"), std::string::npos);
+  r.controls[0].held_back_compared = false;
+  EXPECT_NE(headline(r).find("could not be compared with `random`"), std::string::npos) << headline(r);
+  r.controls[0].held_back_compared = true;
+  r.confirmed_images = 3;
+  EXPECT_NE(headline(r).find("too few to tell"), std::string::npos) << headline(r);
+  r.confirmed_images = 0;
+  EXPECT_NE(headline(r).find("no images were held back"), std::string::npos) << headline(r);
+}
+
+TEST(Headline, NamesControlsThatWereNotComparedOrNotBeaten) {
+  SelectReport r = sample_report();
+  r.beats_controls = r.confirms = false;
+  r.controls[0].beaten = false;
+  EXPECT_NE(headline(r).find("Not beaten: `random`"), std::string::npos) << headline(r);
+  r.images = 4;
+  EXPECT_NE(headline(r).find("too few to tell"), std::string::npos) << headline(r);
+  r.controls[0].compared = false;
+  EXPECT_NE(headline(r).find("`random` could not be compared"), std::string::npos) << headline(r);
+}
+
+TEST(Headline, CountsAlternativesThatWereCompared) {
+  SelectReport r = sample_report();
+  r.ranking.push_back({.recipe = "broken", .about = "d", .score = {NAN, NAN, NAN}, .failed = true});
+  EXPECT_NE(headline(r).find("better than 2 of 2 alternatives"), std::string::npos) << headline(r);
+}
+
+TEST(SelectReport, OlderResultsConfirmNothing) {
+  auto facts = to_facts(sample_report());
+  auto root = nlohmann::json::parse(facts["report"]);
+  for (const char* name : {"confirms", "controls", "caveat"}) root.erase(name);
+  facts["report"] = root.dump();
+  EXPECT_EQ(headline(from_facts(facts)).find("Use "), std::string::npos);
+}
+
+TEST(SelectReport, SaysWhatErrorRatesHoldFor) {
+  SelectReport r = sample_report();
+  EXPECT_NE(render(r).find("fixed beforehand"), std::string::npos);
+  r.caveat = "The time was up after 8 images.";
+  EXPECT_NE(render(from_facts(to_facts(r))).find(r.caveat), std::string::npos);
 }
 
 TEST(Heatmap, WhiteIsZeroRedIsForBlueIsAgainst) {

@@ -49,7 +49,20 @@ TEST(Reliability, IsUnknownWhereItCannotBeMeasured) {
   EXPECT_TRUE(std::isnan(reliability_of(table(1, 1, 9), {0}, std::nullopt, 0).between_images));
   Table failed = table(10, 3, 9);
   failed[1][4] = NAN;
-  EXPECT_NEAR(reliability_of(failed, {1, 2}, 0, 0).between_images, 1, 1e-9);  // of the other two
+  EXPECT_TRUE(std::isnan(reliability_of(failed, {1, 2}, 0, 0).between_images));
+  EXPECT_NEAR(reliability_of(failed, {1, 2}, 0, 0).between_images_with_controls, 1,
+              1e-9);  // of the other two
+}
+
+TEST(Reliability, LeavesTheControlsOut) {
+  // Five explanations without any difference, and a control that is far below: that it is last on every image
+  // says nothing of the explanations.
+  Table scores = table(0, 6, 60);
+  for (double& v : scores[0]) v -= 50;
+  const Reliability r = reliability_of(scores, {1, 2, 3, 4, 5}, 0, 0);
+  EXPECT_NEAR(r.between_images, 0, 0.06);
+  EXPECT_GT(r.between_images_with_controls, 0.3);
+  EXPECT_LT(r.split_half, r.split_half_with_controls);
 }
 
 TEST(OrderAgreement, IsKendallsTauOfTheMeans) {

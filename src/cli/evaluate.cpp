@@ -225,15 +225,9 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
     curves = scores.curves.at("morf");
   else if (!scores.curves.empty())
     curves = scores.curves.begin()->second;
-  nlohmann::json result{{"metric", metric.text},
-                        {"scores", scores.values},
-                        {"mean", interval.mean},
-                        {"low", interval.low},
-                        {"high", interval.high},
-                        {"rough", interval.rough},
-                        {"curves", curves},
-                        {"curves_by_name", scores.curves},
-                        {"explodes", explodes},
+  nlohmann::json result{{"metric", metric.text}, {"scores", scores.values},         {"mean", interval.mean},
+                        {"low", interval.low},   {"high", interval.high},           {"rough", interval.rough},
+                        {"curves", curves},      {"curves_by_name", scores.curves}, {"explodes", explodes},
                         {"warnings", warnings}};
   if (recipe) result["recipe"] = recipe->text;
   print_json(result);

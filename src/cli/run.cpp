@@ -149,8 +149,8 @@ struct NotFinite {
   /// Whether sample i of a set is one of them.
   bool add(const InputSet& set, std::size_t i, const Tensor& output, const Tensor& logits) {
     const auto row = static_cast<std::int64_t>(i);
-    const bool finite = all_finite(logits.rows(row, row + 1)) &&
-                        (!output.defined() || all_finite(output.rows(row, row + 1)));
+    const bool finite =
+        all_finite(logits.rows(row, row + 1)) && (!output.defined() || all_finite(output.rows(row, row + 1)));
     if (finite) return false;
     if (count++ == 0) first = set.items[i].name, input = set.inputs.rows(row, row + 1).clone();
     return true;

@@ -171,7 +171,7 @@ Value gradient(const MethodInputs& in, const Parameters& p) {
   return run(in, seed(in, p, false), gradients());
 }
 Value gradient_x_input(const MethodInputs& in, const Parameters& p) {
-  return in.forward.input * gradient(in, p);
+  return masked(in.forward.input, gradient(in, p));
 }
 Value guided_backprop(const MethodInputs& in, const Parameters& p) {
   return run(in, seed(in, p, false), {{"op:Relu", "guided"}, {"any", "gradient"}});

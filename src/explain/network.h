@@ -32,9 +32,9 @@ struct NetworkOptions {
   std::int64_t declared_batch = 0;  // the size that the network was written for; 0: any
   /// Called once where rows cannot be computed together as was asked for, with what is done instead.
   std::function<void(const std::string&)> notice = {};
-  /// Which programs compute something depends on the network alone, not on how much is asked for at once or was
-  /// asked for before: for selections, whose cells must be the same to the last bit when they are resumed or
-  /// measured in parts. Rests are padded.
+  /// Which programs compute something depends on the network alone, not on how much is asked for at once or
+  /// was asked for before: for selections, whose cells must be the same to the last bit when they are resumed
+  /// or measured in parts. Rests are padded.
   bool steady = false;
   /// Told how many bytes programs are going to take, where `memory` was left open.
   std::function<void(std::size_t bytes)> needs = {};

@@ -107,7 +107,8 @@ class Propagation {
   /// Whether `relevance` is a product with `value`, or a sum of such.
   static bool is_multiple(const Value& relevance, const Value& value) {
     if (relevance.sign() == Sign::zero) return true;
-    if (relevance.is(kMul)) return relevance.input(0) == value || relevance.input(1) == value;
+    if (relevance.is(kMul) || relevance.is(kMasked))
+      return relevance.input(0) == value || relevance.input(1) == value;
     return relevance.is(kAdd) && is_multiple(relevance.input(0), value) &&
            is_multiple(relevance.input(1), value);
   }

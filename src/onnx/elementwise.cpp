@@ -204,7 +204,7 @@ void add_elementwise_importers(ImporterTable& t) {
   t["Clip"] = clip;
   t["ThresholdedRelu"] = [](const Importing& i) {
     const Value x = i.input(0);
-    return Values{x * i.add(kStep, {x - static_cast<float>(i.number("alpha", 1))})};
+    return Values{i.add(kSelect, {step(x - static_cast<float>(i.number("alpha", 1))), x, zeros_like(x)})};
   };
   t["PRelu"] = prelu;
   t["Softmax"] = softmax(kSoftmax);

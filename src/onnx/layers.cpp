@@ -1,6 +1,8 @@
 // Convolutions, matrix products and pooling.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "heatproof/error.h"
 #include "onnx/import.h"
 
@@ -191,6 +193,35 @@ Importer reduce(const Operator& op) {
   };
 }
 
+/// log Σ exp(x): the axes are joined, as the operator wants one.
+Values reduce_log_sum_exp(const Importing& i) {
+  const Value x = i.input(0);
+  const int rank = x.shape().rank();
+  auto axes = i.axes(i.integers_of(1, "axes"), rank);
+  if (axes.empty() && i.integer("noop_with_empty_axes", 0) != 0) return {x};
+  std::vector<std::int64_t> order;
+  Shape joined;
+  Shape result;
+  std::int64_t n = 1;
+  for (int k = 0; k < rank; ++k) {
+    const std::int64_t length = x.shape()[static_cast<std::size_t>(k)];
+    if (axes.empty() || std::ranges::count(axes, k) != 0) {
+      n *= length;
+      if (i.integer("keepdims", 1) != 0) result.push_back(1);
+      continue;
+    }
+    order.push_back(k);
+    joined.push_back(length);
+    result.push_back(length);
+  }
+  const auto axis = static_cast<std::int64_t>(order.size());
+  for (int k = 0; k < rank; ++k)
+    if (std::ranges::count(order, k) == 0) order.push_back(k);
+  joined.push_back(n);
+  const Value rows = reshape(transpose(x, order), joined);
+  return {reshape(i.add(kLogSumExp, {rows}, {{"axis", axis}}), result)};
+}
+
 /// ReduceSum of something made from the input.
 Values sum_of(const Importing& i, Value x) {
   Importing other = i;
@@ -217,6 +248,7 @@ void add_layer_importers(ImporterTable& t) {
   t["ReduceSumSquare"] = [](const Importing& i) { return sum_of(i, i.input(0) * i.input(0)); };
   t["ReduceL1"] = [](const Importing& i) { return sum_of(i, abs(i.input(0))); };
   t["ReduceL2"] = [](const Importing& i) { return Values{i.add(kSqrt, sum_of(i, i.input(0) * i.input(0)))}; };
+  t["ReduceLogSumExp"] = reduce_log_sum_exp;
   t["ReduceLogSum"] = [](const Importing& i) { return Values{i.add(kLog, sum_of(i, i.input(0)))}; };
 }
 

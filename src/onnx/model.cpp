@@ -14,8 +14,8 @@
 #include "graph/rewrite.h"
 #include "heatproof/error.h"
 #include "onnx/import.h"
-#include "ops/batching.h"
 #include "onnx/order.h"
+#include "ops/batching.h"
 
 namespace heatproof {
 

@@ -149,8 +149,12 @@ Values mod(const Importing& i) {
   return {i.g.constant(y)};
 }
 
-/// A choice that is known at import: between constants, or all of one side.
+/// A choice: all of one side, between constants, or, element by element, by a mask. The condition is known at
+/// import, unless it has been computed as a mask of zeros and ones.
 Values where(const Importing& i) {
+  const Value computed = i.input(0);
+  if (computed.dtype() == DType::f32 && !computed.constant())
+    return {i.add(kSelect, {computed, i.input(1), i.input(2)})};
   const Tensor condition = i.constant(0);
   const Shape shape = broadcast(condition.shape(), broadcast(i.shape(1), i.shape(2)));
   const auto* bits = static_cast<const std::uint8_t*>(condition.raw());
@@ -161,8 +165,7 @@ Values where(const Importing& i) {
     Tensor mask = Tensor::zeros(DType::f32, condition.shape());
     for (std::int64_t k = 0; k < mask.elements(); ++k)
       mask.data<float>()[static_cast<std::size_t>(k)] = bits[k] != 0;
-    const Value m = i.g.constant(mask);
-    return {m * i.input(1) + (1.0 - m) * i.input(2)};
+    return {i.add(kSelect, {i.g.constant(mask), i.input(1), i.input(2)})};
   }
   const Tensor a = i.constant(1);
   const Tensor b = i.constant(2);

@@ -1,4 +1,5 @@
-// Activations: elementwise functions of one value between layers. Derivatives are torch's at the kinks.
+// Activations: elementwise functions of one value between layers. Derivatives are torch's at the kinks, and
+// choose: what they mask is zero, whatever gradient arrives.
 #include <cmath>
 #include <limits>
 
@@ -105,24 +106,24 @@ std::vector<Value> clip_derivative(Value n, Value g) {
   const double high = n.attributes().number("max", std::numeric_limits<double>::infinity());
   const double low = n.attributes().number("min", -std::numeric_limits<double>::infinity());
   // Of the result, which is the input where it is inside of the bounds, and need not be kept beside it.
-  if (std::isinf(low)) return {std::isinf(high) ? g : g * step(high - n)};
-  return {g * inside(n, low, high)};
+  if (std::isinf(low)) return {std::isinf(high) ? g : masked(g, step(high - n))};
+  return {masked(g, inside(n, low, high))};
 }
 
 std::vector<Value> elu_like(Value n, Value g, double alpha, double scale) {
   const Value x = n.input(0);
-  return {g * (step(x) * scale + (1.0 - step(x)) * (n + alpha * scale))};
+  return {masked(g, step(x) * scale + masked(1.0 - step(x), n + alpha * scale))};
 }
 
 std::vector<Value> gelu_derivative(Value n, Value g) {
   const Value x = n.input(0);
   if (n.attributes().text("approximate", "none") == "none") {
     const Value cdf = 0.5 * (apply(kErf, x * 0.7071067811865476) + 1.0);
-    return {g * (cdf + x * 0.3989422804014327 * apply(kExp, -0.5 * (x * x)))};
+    return {masked(g, cdf + masked(x * 0.3989422804014327, apply(kExp, -0.5 * (x * x))))};
   }
   const Value t = apply(kTanh, 0.7978845608028654 * (x + 0.044715 * (x * x * x)));
   const Value inner = 0.7978845608028654 * ((3 * 0.044715) * (x * x) + 1.0);
-  return {g * (0.5 * (t + 1.0) + 0.5 * x * (1.0 - t * t) * inner)};
+  return {masked(g, 0.5 * (t + 1.0) + masked(masked(0.5 * x, 1.0 - t * t), inner))};
 }
 
 Value canonical_clip(Value node, const std::vector<bool>&) {
@@ -144,7 +145,7 @@ float attribute(const Attributes& a, std::string_view name, double otherwise) {
 
 const Operator kRelu = {.name = "Relu",
                         .infer = infer_same,
-                        .derivative = [](Value n, Value g) { return std::vector{g * step(n)}; },
+                        .derivative = [](Value n, Value g) { return std::vector{masked(g, step(n))}; },
                         .simplify =
                             [](Builder& g, const NodeView& v) {
                               // Kept where a network applies it twice: rules see every activation. Constants
@@ -158,7 +159,7 @@ const Operator kLeakyRelu = {.name = "LeakyRelu",
                              .derivative =
                                  [](Value n, Value g) {
                                    const double slope = n.attributes().number("alpha", 0.01);
-                                   return std::vector{g * (step(n.input(0)) * (1 - slope) + slope)};
+                                   return std::vector{masked(g, step(n.input(0)) * (1 - slope) + slope)};
                                  },
                              .simplify = simplify_unary,
                              .sign = keep_sign,
@@ -206,44 +207,46 @@ const Operator kCelu = {
         [](Value n, Value g) {
           const double alpha = n.attributes().number("alpha", 1);
           const Value x = n.input(0);
-          return std::vector{g * (step(x) + (1.0 - step(x)) * (n / alpha + 1.0))};
+          return std::vector{masked(g, step(x) + masked(1.0 - step(x), n / alpha + 1.0))};
         },
     .sign = keep_sign,
     .traits = activation(celu, [](const Attributes& a) { return std::vector{attribute(a, "alpha", 1)}; })};
-const Operator kSigmoid = {.name = "Sigmoid",
-                           .infer = infer_same,
-                           .derivative = [](Value n, Value g) { return std::vector{g * n * (1.0 - n)}; },
-                           .sign = always_non_negative,
-                           .traits = activation(sigmoid)};
+const Operator kSigmoid = {
+    .name = "Sigmoid",
+    .infer = infer_same,
+    .derivative = [](Value n, Value g) { return std::vector{masked(masked(g, n), 1.0 - n)}; },
+    .sign = always_non_negative,
+    .traits = activation(sigmoid)};
 const Operator kHardSigmoid = {.name = "HardSigmoid",
                                .infer = infer_same,
                                .derivative =
                                    [](Value n, Value g) {
                                      const double alpha = n.attributes().number("alpha", 0.2);
-                                     return std::vector{g * alpha * step(n) * step(1.0 - n)};
+                                     return std::vector{masked(masked(g * alpha, step(n)), step(1.0 - n))};
                                    },
                                .sign = always_non_negative,
                                .traits = activation(hard_sigmoid, [](const Attributes& a) {
                                  return std::vector{attribute(a, "alpha", 0.2), attribute(a, "beta", 0.5)};
                                })};
-const Operator kHardSwish = {.name = "HardSwish",
-                             .infer = infer_same,
-                             .derivative =
-                                 [](Value n, Value g) {
-                                   const Value x = n.input(0);
-                                   const Value middle = step(x + 3.0) * step(3.0 - x);
-                                   return std::vector{g * (middle * (x / 3.0 + 0.5) + (1.0 - step(3.0 - x)))};
-                                 },
-                             .traits = activation(hard_swish)};
+const Operator kHardSwish = {
+    .name = "HardSwish",
+    .infer = infer_same,
+    .derivative =
+        [](Value n, Value g) {
+          const Value x = n.input(0);
+          const Value middle = step(x + 3.0) * step(3.0 - x);
+          return std::vector{masked(g, masked(middle, x / 3.0 + 0.5) + (1.0 - step(3.0 - x)))};
+        },
+    .traits = activation(hard_swish)};
 const Operator kTanh = {.name = "Tanh",
                         .infer = infer_same,
-                        .derivative = [](Value n, Value g) { return std::vector{g * (1.0 - n * n)}; },
+                        .derivative = [](Value n, Value g) { return std::vector{masked(g, 1.0 - n * n)}; },
                         .sign = keep_sign,
                         .traits = activation(tanh)};
 const Operator kSoftplus = {
     .name = "Softplus",
     .infer = infer_same,
-    .derivative = [](Value n, Value g) { return std::vector{g * apply(kSigmoid, n.input(0))}; },
+    .derivative = [](Value n, Value g) { return std::vector{masked(g, apply(kSigmoid, n.input(0)))}; },
     .sign = always_non_negative,
     .traits = activation(softplus)};
 const Operator kSoftsign = {.name = "Softsign",
@@ -251,7 +254,7 @@ const Operator kSoftsign = {.name = "Softsign",
                             .derivative =
                                 [](Value n, Value g) {
                                   const Value d = abs(n.input(0)) + 1.0;
-                                  return std::vector{g / (d * d)};
+                                  return std::vector{masked_quotient(g, d * d)};
                                 },
                             .sign = keep_sign,
                             .traits = activation(softsign)};
@@ -266,17 +269,18 @@ const Operator kSilu = {.name = "Silu",
                         .derivative =
                             [](Value n, Value g) {
                               const Value s = apply(kSigmoid, n.input(0));
-                              return std::vector{g * (s + n * (1.0 - s))};
+                              return std::vector{masked(g, s + masked(n, 1.0 - s))};
                             },
                         .traits = activation(silu)};
-const Operator kMish = {.name = "Mish",
-                        .infer = infer_same,
-                        .derivative =
-                            [](Value n, Value g) {
-                              const Value x = n.input(0);
-                              const Value t = apply(kTanh, apply(kSoftplus, x));
-                              return std::vector{g * (t + x * (1.0 - t * t) * apply(kSigmoid, x))};
-                            },
-                        .traits = activation(mish)};
+const Operator kMish = {
+    .name = "Mish",
+    .infer = infer_same,
+    .derivative =
+        [](Value n, Value g) {
+          const Value x = n.input(0);
+          const Value t = apply(kTanh, apply(kSoftplus, x));
+          return std::vector{masked(g, t + masked(masked(x, 1.0 - t * t), apply(kSigmoid, x)))};
+        },
+    .traits = activation(mish)};
 
 }  // namespace heatproof

@@ -28,6 +28,10 @@ Value operator-(double a, Value b) { return scalar(b, a) - b; }
 Value operator+(double a, Value b) { return b + a; }
 Value operator/(Value a, double b) { return a / scalar(a, b); }
 
+Value masked(Value a, Value b) { return a.builder().add(kMasked, {a, b}); }
+Value masked_quotient(Value a, Value b) { return a.builder().add(kMaskedDiv, {a, b}); }
+Value select(Value condition, Value a, Value b) { return a.builder().add(kSelect, {condition, a, b}); }
+
 Value positive(Value x) { return x.builder().add(kPositive, {x}); }
 Value negative(Value x) { return x.builder().add(kNegative, {x}); }
 Value abs(Value x) { return x.builder().add(kAbs, {x}); }
@@ -63,7 +67,7 @@ Value sum_to(Value x, const Shape& shape) {
 }
 
 Operands operator*(const Operands& a, const Operands& b) {
-  return each(a, [&](std::size_t i) { return a[i] * b[i]; });
+  return each(a, [&](std::size_t i) { return masked(a[i], b[i]); });
 }
 Operands operator*(const Operands& a, Value b) {
   return each(a, [&](std::size_t i) { return a[i] * b; });

@@ -22,6 +22,13 @@ Value operator-(double a, Value b);
 Value operator+(double a, Value b);
 Value operator/(Value a, double b);
 
+/// a · b and a / b of derivatives and relevance: 0 where a (or b, of a product) is 0, even where the other is
+/// infinite.
+Value masked(Value a, Value b);
+Value masked_quotient(Value a, Value b);
+/// a where the condition is not zero, b elsewhere.
+Value select(Value condition, Value a, Value b);
+
 /// max(x, 0) and min(x, 0); x itself or zero where the sign is known.
 Value positive(Value x);
 Value negative(Value x);
@@ -42,6 +49,7 @@ Value reduce_sum(Value x, std::vector<std::int64_t> axes, bool keepdims);
 /// broadcasting.
 Value sum_to(Value x, const Shape& shape);
 
+/// Relevance from inputs and what the transposed operator gives: zero wins (`masked`).
 Operands operator*(const Operands& a, const Operands& b);
 Operands operator*(const Operands& a, Value b);
 Operands operator+(const Operands& a, const Operands& b);

@@ -188,7 +188,7 @@ const Operator kBatchNormalization = {
     .infer = infer,
     .derivative =
         [](Value n, Value g) {
-          return std::vector<Value>{g * along_channels(n.input(1), n.input(0).shape()), {}, {}};
+          return std::vector<Value>{masked(g, along_channels(n.input(1), n.input(0).shape())), {}, {}};
         },
     .linear = linear,
     .canonicalize = fold,

@@ -243,6 +243,7 @@ const std::unordered_map<const Operator*, Rule>& rules() {
       {&kReverse, reduction},
       {&kSoftmax, along_axis},
       {&kLogSoftmax, along_axis},
+      {&kLogSumExp, along_axis},
       {&kGather, along_axis},
       {&kOneHot, row_by_row},
       {&kReshape, reshaped},

@@ -79,26 +79,15 @@ Value factored(Builder& g, const NodeView& v) {
   const Value p(&g, v.node.inputs[0]);
   const Value q(&g, v.node.inputs[1]);
   if (!v.node.name.empty()) return {};  // the user's own additions stay as they are
-  if (!p.is(kMul) || !q.is(kMul) || p.constant() || q.constant() || p.shape() != q.shape()) return {};
+  if (!is_product(p) || p.node().op != q.node().op || p.constant() || q.constant() || p.shape() != q.shape())
+    return {};
   for (std::size_t i = 0; i < 2; ++i) {
     for (std::size_t j = 0; j < 2; ++j) {
       const Value x = p.input(1 - i);
       const Value y = q.input(1 - j);
       if (p.input(i) == q.input(j) && x.shape() == p.shape() && y.shape() == p.shape())
-        return p.input(i) * (x + y);
+        return g.add(*p.node().op, {p.input(i), x + y});
     }
-  }
-  return {};
-}
-
-/// Repeated values need not be laid out where the other operand is as large as the result.
-Value without_expand(Builder& g, const NodeView& v) {
-  if (!v.node.name.empty()) return {};  // the user's own arithmetic stays as it is
-  for (std::size_t i = 0; i < 2; ++i) {
-    if (v.inputs[i]->op != &kExpand || v.shape(1 - i) != v.node.type.shape) continue;
-    std::vector<Value> operands{input_of(g, v, 0), input_of(g, v, 1)};
-    operands[i] = operands[i].input(0);
-    return g.add(*v.node.op, operands);
   }
   return {};
 }
@@ -155,14 +144,6 @@ Sign sign_add(const NodeView& v) {
   if (is_non_positive(v.inputs[0]->sign) && is_non_positive(v.inputs[1]->sign)) return Sign::non_positive;
   return Sign::any;
 }
-Sign sign_mul(const NodeView& v) {
-  if (v.node.inputs[0] == v.node.inputs[1]) return Sign::non_negative;
-  const Sign a = v.inputs[0]->sign;
-  const Sign b = v.inputs[1]->sign;
-  if (a == Sign::zero || b == Sign::zero) return Sign::zero;
-  if (a == Sign::any || b == Sign::any) return Sign::any;
-  return a == b ? Sign::non_negative : Sign::non_positive;
-}
 Sign sign_max(const NodeView& v) {
   if (is_non_negative(v.inputs[0]->sign) || is_non_negative(v.inputs[1]->sign)) return Sign::non_negative;
   return sign_add(v);
@@ -186,23 +167,26 @@ std::vector<Value> for_each_variable(Value n, F f) {
 }
 
 std::vector<Value> mul_derivative(Value n, Value g) {
-  return for_each_variable(n, [&](std::size_t i) { return g * n.input(1 - i); });
+  return for_each_variable(n, [&](std::size_t i) { return masked(g, n.input(1 - i)); });
 }
 std::vector<Value> div_derivative(Value n, Value g) {
-  return for_each_variable(n, [&](std::size_t i) { return i == 0 ? g / n.input(1) : -(g * n) / n.input(1); });
+  return for_each_variable(
+      n, [&](std::size_t i) { return masked_quotient(i == 0 ? g : -masked(g, n), n.input(1)); });
 }
+/// Zero to a constant power does not change with it: 0 · log 0 is 0, even for an exponent of 0.
 std::vector<Value> pow_derivative(Value n, Value g) {
   return for_each_variable(n, [&](std::size_t i) {
     Builder& b = g.builder();
-    if (i == 0) return g * n.input(1) * b.add(kPow, {n.input(0), n.input(1) - 1.0});
-    return g * n * b.add(kLog, {n.input(0)});
+    const Value x = n.input(0);
+    if (i == 0) return masked(masked(g, n.input(1)), b.add(kPow, {x, n.input(1) - 1.0}));
+    return masked(masked(masked(g, n), step(abs(x))), b.add(kLog, {x}));
   });
 }
 /// Ties share the gradient in halves, as torch.maximum does.
 std::vector<Value> extreme_derivative(Value n, Value g) {
   return for_each_variable(n, [&](std::size_t i) {
     const Value difference = n.is(kMax) ? n.input(i) - n.input(1 - i) : n.input(1 - i) - n.input(i);
-    return g * (1.0 + step(difference) - step(-difference)) * 0.5;
+    return masked(g, 1.0 + step(difference) - step(-difference)) * 0.5;
   });
 }
 
@@ -340,7 +324,7 @@ const Operator kMul = {.name = "Mul",
                        .simplify = simplify_mul,
                        .canonicalize = canonical_mul,
                        .fold = [](const NodeView& v) { return fold(v, std::multiplies<std::int64_t>()); },
-                       .sign = sign_mul,
+                       .sign = sign_of_product,
                        .traits = {.kind = Kind::scaling,
                                   .behaviour = Behaviour::bilinear,
                                   .commutative = true,
@@ -358,7 +342,7 @@ const Operator kDiv = {
             return a / b;
           });
         },
-    .sign = sign_mul,
+    .sign = sign_of_product,
     .traits = {.kind = Kind::scaling, .behaviour = Behaviour::derivative, .elementwise = {.tile = div}}};
 const Operator kPow = {
     .name = "Pow",

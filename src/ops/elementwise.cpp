@@ -59,6 +59,26 @@ Tensor fold_elementwise(const NodeView& v) {
   return result;
 }
 
+Value without_expand(Builder& g, const NodeView& v) {
+  if (!v.node.name.empty()) return {};  // the user's own arithmetic stays as it is
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (v.inputs[i]->op != &kExpand || v.shape(1 - i) != v.node.type.shape) continue;
+    std::vector<Value> operands{input_of(g, v, 0), input_of(g, v, 1)};
+    operands[i] = operands[i].input(0);
+    return g.add(*v.node.op, operands);
+  }
+  return {};
+}
+
+Sign sign_of_product(const NodeView& v) {
+  if (v.node.inputs[0] == v.node.inputs[1]) return Sign::non_negative;
+  const Sign a = v.inputs[0]->sign;
+  const Sign b = v.inputs[1]->sign;
+  if (a == Sign::zero || b == Sign::zero) return Sign::zero;
+  if (a == Sign::any || b == Sign::any) return Sign::any;
+  return a == b ? Sign::non_negative : Sign::non_positive;
+}
+
 Value simplify_unary(Builder& g, const NodeView& v) {
   if (v.inputs[0]->op != &kFill) return {};
   const float x = *splat(v, 0);

@@ -21,6 +21,13 @@ std::optional<float> splat(const Node& node);
 /// GELU, when `product` is the formula written out: 0.5 · x · (1 + erf(x / √2)) or its tanh approximation,
 /// factors in any order; an invalid Value otherwise.
 Value recognise_gelu(Value product);
+/// Repeated values need not be laid out where the other operand of two is as large as the result; invalid
+/// where that is not so.
+Value without_expand(Builder& g, const NodeView& v);
+/// Of products and quotients.
+Sign sign_of_product(const NodeView& v);
+/// Whether a node is a product: Mul or Masked.
+inline bool is_product(Value v) { return v.is(kMul) || v.is(kMasked); }
 /// A unary operator on a Fill is a Fill.
 Value simplify_unary(Builder& g, const NodeView& v);
 

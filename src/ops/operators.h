@@ -12,6 +12,11 @@ namespace heatproof {
 
 // binary.cpp: elementwise with numpy broadcasting. f32; Add, Sub, Mul, Div, Max, Min also fold i64.
 extern const Operator kAdd, kSub, kMul, kDiv, kPow, kMax, kMin;
+// masked.cpp: Masked(a, b) = a · b, but 0 where a or b is 0; MaskedDiv(a, b) = a / b, but 0 where a is 0,
+// whatever the other is: products and quotients of derivatives and relevance.
+extern const Operator kMasked, kMaskedDiv;
+// select.cpp: Select(c, a, b) = a where c is not 0, b elsewhere; c is f32, as comparisons give it.
+extern const Operator kSelect;
 // activations.cpp: Clip has attributes min, max (doubles); HardSigmoid, Elu, LeakyRelu, Celu, Selu,
 // ThresholdedRelu ONNX's attributes; Gelu has attribute approximate ("none", "tanh").
 extern const Operator kRelu, kLeakyRelu, kElu, kSelu, kCelu, kSigmoid, kHardSigmoid, kHardSwish, kTanh,
@@ -45,6 +50,8 @@ extern const Operator kMaxPool, kMaxPoolGradient;
 extern const Operator kReduceSum, kReduceMean, kReduceMax, kReduceMin, kReduceProd;
 // softmax.cpp: axis. (ONNX opset < 13 flattens; the importer resolves it.)
 extern const Operator kSoftmax, kLogSoftmax;
+// log_sum_exp.cpp: LogSumExp(x; axis), which is kept with length 1.
+extern const Operator kLogSumExp;
 // one_hot.cpp: OneHot(indices i64 [N]; attribute depth) : f32 [N, depth].
 extern const Operator kOneHot;
 

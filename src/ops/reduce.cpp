@@ -8,6 +8,7 @@
 #include "engine/lowering.h"
 #include "ops/arithmetic.h"
 #include "ops/elementwise.h"
+#include "ops/product.h"
 
 namespace heatproof {
 
@@ -277,7 +278,7 @@ std::vector<Value> extreme_derivative(Value n, Value g) {
   const Value best = kept(n, n);
   const Value below = n.is(kReduceMax) ? step(best - x) : step(x - best);
   const Value hit = 1.0 - below;
-  return {hit * (kept(n, g) / reduce_sum(hit, axes_of(n.attributes()), true))};
+  return {masked(hit, kept(n, g) / reduce_sum(hit, axes_of(n.attributes()), true))};
 }
 
 }  // namespace
@@ -320,10 +321,16 @@ const Operator kReduceMin = {.name = "ReduceMin",
                              .sign = keep_sign,
                              .lower = lower<Reduction::min>,
                              .traits = {.behaviour = Behaviour::selection}};
-const Operator kReduceProd = {.name = "ReduceProd",
-                              .infer = infer,
-                              .fold = fold_integers,
-                              .lower = lower<Reduction::prod>,
-                              .traits = {.behaviour = Behaviour::derivative}};
+const Operator kReduceProd = {
+    .name = "ReduceProd",
+    .infer = infer,
+    .derivative =
+        [](Value n, Value g) {
+          const Value x = n.input(0);
+          return std::vector{product_shares(x, x, axes_of(n.attributes()), kept(n, g))};
+        },
+    .fold = fold_integers,
+    .lower = lower<Reduction::prod>,
+    .traits = {.behaviour = Behaviour::derivative}};
 
 }  // namespace heatproof

@@ -5,10 +5,10 @@
 
 namespace heatproof {
 
-/// For Mul(M, e) and Div(M, e) of M = MaxPoolGradient(x, g), or of a slice of it where x is a concatenation,
-/// and e = Step(x) or Stabilize(x): the same product, taken of g at the maxima before they are spread out,
-/// where there are as many values as windows. Exact: M is zero everywhere else. Invalid where it does not
-/// apply.
+/// For products (Mul, Masked) and quotients (Div, MaskedDiv) of M = MaxPoolGradient(x, g), or of a slice of
+/// it where x is a concatenation, and e = Step(x) or Stabilize(x): the same product, taken of g at the maxima
+/// before they are spread out, where there are as many values as windows. Exact: M is zero everywhere else.
+/// Invalid where it does not apply.
 Value factor_before_spreading(Builder& g, const NodeView& product);
 
 }  // namespace heatproof

@@ -116,7 +116,7 @@ Value in_parts(Builder& g, const NodeView& v) {
   if (const Value part = sliced_part(x, slice, v.node.type.shape)) return part;
   if (!x.node().name.empty()) return {};
   if (x.is(kConv)) return with_some_weights(g, x, first, channels);
-  if (!(x.is(kMul) || x.is(kDiv) || x.is(kAdd) || x.is(kSub))) return {};
+  if (!(is_product(x) || x.is(kDiv) || x.is(kMaskedDiv) || x.is(kAdd) || x.is(kSub))) return {};
   const Value a = x.input(0);
   const Value b = x.input(1);
   if (a.shape() != x.shape() || b.shape() != x.shape()) return {};

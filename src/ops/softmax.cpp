@@ -93,7 +93,7 @@ Value sum_along(Value x, Value n) {
 const Operator kSoftmax = {
     .name = "Softmax",
     .infer = infer,
-    .derivative = [](Value n, Value g) { return std::vector{n * (g - sum_along(g * n, n))}; },
+    .derivative = [](Value n, Value g) { return std::vector{masked(n, g - sum_along(masked(g, n), n))}; },
     .sign = always_non_negative,
     .lower = lower<false>,
     .traits = {.kind = Kind::softmax, .behaviour = Behaviour::softmax},
@@ -102,8 +102,8 @@ const Operator kSoftmax = {
 const Operator kLogSoftmax = {
     .name = "LogSoftmax",
     .infer = infer,
-    .derivative = [](Value n,
-                     Value g) { return std::vector{g - g.builder().add(kExp, {n}) * sum_along(g, n)}; },
+    .derivative =
+        [](Value n, Value g) { return std::vector{g - masked(g.builder().add(kExp, {n}), sum_along(g, n))}; },
     .sign = [](const NodeView&) { return Sign::non_positive; },
     .lower = lower<true>,
     .traits = {.kind = Kind::softmax, .behaviour = Behaviour::softmax},

@@ -94,7 +94,7 @@ const Operator kNeg = {
 const Operator kAbs = {
     .name = "Abs",
     .infer = infer_same,
-    .derivative = [](Value n, Value g) { return std::vector{g * apply(kSign, n.input(0))}; },
+    .derivative = [](Value n, Value g) { return std::vector{masked(g, apply(kSign, n.input(0)))}; },
     .simplify =
         [](Builder& g, const NodeView& v) {
           return is_non_negative(v.inputs[0]->sign) ? input_of(g, v, 0) : simplify_unary(g, v);
@@ -115,14 +115,14 @@ const Operator kStep = {.name = "Step",
 const Operator kPositive = {
     .name = "Positive",
     .infer = infer_same,
-    .derivative = [](Value n, Value g) { return std::vector{g * step(n)}; },
+    .derivative = [](Value n, Value g) { return std::vector{masked(g, step(n))}; },
     .simplify = [](Builder& g, const NodeView& v) { return simplify_sign_known(g, v, true); },
     .sign = always_non_negative,
     .traits = {.behaviour = Behaviour::selection, .elementwise = {.tile = positive_tile}}};
 const Operator kNegative = {
     .name = "Negative",
     .infer = infer_same,
-    .derivative = [](Value n, Value g) { return std::vector{g * step(-n)}; },
+    .derivative = [](Value n, Value g) { return std::vector{masked(g, step(-n))}; },
     .simplify = [](Builder& g, const NodeView& v) { return simplify_sign_known(g, v, false); },
     .sign = [](const NodeView&) { return Sign::non_positive; },
     .traits = {.behaviour = Behaviour::selection, .elementwise = {.tile = negative_tile}}};
@@ -144,27 +144,27 @@ const Operator kSign = {
     .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<sign_of>}}};
 const Operator kExp = {.name = "Exp",
                        .infer = infer_same,
-                       .derivative = [](Value n, Value g) { return std::vector{g * n}; },
+                       .derivative = [](Value n, Value g) { return std::vector{masked(g, n)}; },
                        .fold = fold_elementwise,
                        .sign = always_non_negative,
                        .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = exponential}}};
 const Operator kLog = {
     .name = "Log",
     .infer = infer_same,
-    .derivative = [](Value n, Value g) { return std::vector{g / n.input(0)}; },
+    .derivative = [](Value n, Value g) { return std::vector{masked_quotient(g, n.input(0))}; },
     .fold = fold_elementwise,
     .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<std::log>}}};
 const Operator kSqrt = {
     .name = "Sqrt",
     .infer = infer_same,
-    .derivative = [](Value n, Value g) { return std::vector{g * 0.5 / n}; },
+    .derivative = [](Value n, Value g) { return std::vector{masked_quotient(g * 0.5, n)}; },
     .fold = fold_elementwise,
     .sign = always_non_negative,
     .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = square_root}}};
 const Operator kReciprocal = {
     .name = "Reciprocal",
     .infer = infer_same,
-    .derivative = [](Value n, Value g) { return std::vector{-(g * n * n)}; },
+    .derivative = [](Value n, Value g) { return std::vector{-masked(masked(g, n), n)}; },
     .fold = fold_elementwise,
     .sign = keep_sign,
     .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = reciprocal}}};
@@ -174,7 +174,7 @@ const Operator kErf = {
     .derivative =
         [](Value n, Value g) {
           const Value x = n.input(0);
-          return std::vector{g * 1.1283791670955126 * apply(kExp, -(x * x))};  // 2/√π
+          return std::vector{masked(g * 1.1283791670955126, apply(kExp, -(x * x)))};  // 2/√π
         },
     .fold = fold_elementwise,
     .sign = keep_sign,
@@ -200,13 +200,13 @@ const Operator kRound = {
 const Operator kSin = {
     .name = "Sin",
     .infer = infer_same,
-    .derivative = [](Value n, Value g) { return std::vector{g * apply(kCos, n.input(0))}; },
+    .derivative = [](Value n, Value g) { return std::vector{masked(g, apply(kCos, n.input(0)))}; },
     .fold = fold_elementwise,
     .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<std::sin>}}};
 const Operator kCos = {
     .name = "Cos",
     .infer = infer_same,
-    .derivative = [](Value n, Value g) { return std::vector{-(g * apply(kSin, n.input(0)))}; },
+    .derivative = [](Value n, Value g) { return std::vector{-masked(g, apply(kSin, n.input(0)))}; },
     .fold = fold_elementwise,
     .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<std::cos>}}};
 

@@ -78,7 +78,7 @@ TEST(Registry, EveryOperatorCanBeInferredAndComputed) {
 
 TEST(Registry, EveryOperatorHasADerivativeOrIsKnownToHaveNone) {
   // Of what only explanations and updates of windows are made; products of a network are refused by name.
-  const Names none{"OneHot", "GatherWindow", "ScatterWindow", "MaxPoolGradient", "ReduceProd"};
+  const Names none{"OneHot", "GatherWindow", "ScatterWindow", "MaxPoolGradient"};
   for (const Operator* op : all_operators()) {
     const bool has = op->derivative != nullptr;
     EXPECT_EQ(has, !is_leaf(*op) && !none.contains(std::string(op->name))) << op->name;

@@ -41,7 +41,7 @@ Graph path_graph(const EstimatorSetup& setup, const Parameters& p, std::int64_t 
   const Value one_hot = g.add(kOneHot, {target}, {{"depth", network.classes()}});
   const Value gradient =
       propagate({points, explained(forward, p), one_hot * reshape(weight, {count, 1}), {}, {}}, gradients());
-  g.output("relevance", (x - x0) * pull_back(end, reduce_sum(gradient, {0}, true)));
+  g.output("relevance", masked(x - x0, pull_back(end, reduce_sum(gradient, {0}, true))));
   return g.build();
 }
 

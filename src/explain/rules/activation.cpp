@@ -8,7 +8,7 @@ namespace heatproof::rules {
 
 Value pass(Value, Value R) { return R; }
 
-Value guided_backprop(Value node, Value R) { return node.node().op->derivative(node, R)[0] * step(R); }
+Value guided_backprop(Value node, Value R) { return masked(node.node().op->derivative(node, R)[0], step(R)); }
 
 Value deconvnet(Value, Value R) { return positive(R); }
 

@@ -10,12 +10,12 @@ Operands alpha_beta(const Linear& layer, Value R, double alpha, double beta, con
   const Contributions inhibiting{layer, negative(layer.w), positive(layer.w)};
 
   const Value z_plus = excitation(layer, b);
-  const Value s_plus = R / stabilize(z_plus, o.epsilon);
+  const Value s_plus = masked_quotient(R, stabilize(z_plus, o.epsilon));
   stabilizer_share(z_plus, s_plus * alpha, o);
   if (b) absorb(layer, positive(b) * alpha, s_plus, o);
   if (beta == 0) return exciting.share(alpha == 1 ? s_plus : s_plus * alpha);
   const Value z_minus = inhibition(layer, b);
-  const Value s_minus = R / stabilize(z_minus, o.epsilon);
+  const Value s_minus = masked_quotient(R, stabilize(z_minus, o.epsilon));
   stabilizer_share(z_minus, s_minus * -beta, o);
   if (b) absorb(layer, negative(b) * -beta, s_minus, o);
   return exciting.share(s_plus * alpha) - inhibiting.share(s_minus * beta);

@@ -14,7 +14,7 @@ Operands deep_taylor(const Linear& layer, Value R, double gamma, const Options& 
   // excitation + γ inhibition, which is linear in γ: where z is at hand, all γ share one excitation.
   const Value z = preactivation_is_free(layer, o) ? (1 - gamma) * excitation(layer, b) + gamma * layer.output
                                                   : evidence.sum(offset);
-  const Value s = R / stabilize(z, o.epsilon);
+  const Value s = masked_quotient(R, stabilize(z, o.epsilon));
   stabilizer_share(z, s, o);
   absorb(layer, offset, s, o);
   return evidence.share(s);

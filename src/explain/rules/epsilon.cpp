@@ -6,7 +6,7 @@ namespace heatproof::rules {
 
 Operands epsilon(const Linear& layer, Value R, const Options& o) {
   const Value z = preactivation(layer, o);
-  const Value s = R / stabilize(z, o.epsilon);
+  const Value s = masked_quotient(R, stabilize(z, o.epsilon));
   stabilizer_share(z, s, o);
   absorb(layer, bias(layer, o), s, o);
   return layer.a * layer.transpose(layer.w, s);

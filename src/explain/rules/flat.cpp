@@ -7,7 +7,7 @@ namespace heatproof::rules {
 Operands flat(const Linear& layer, Value R, const Options& o) {
   const Value w = ones_like(layer.w);
   const Value z = layer.apply(ones_like(layer.a), w, {});
-  const Value s = R / stabilize(z, o.epsilon);
+  const Value s = masked_quotient(R, stabilize(z, o.epsilon));
   stabilizer_share(z, s, o);
   return layer.transpose(w, s);
 }

@@ -18,13 +18,13 @@ Operands gamma(const Linear& layer, Value R, double gamma, const Options& o) {
   // Both denominators are linear in gamma: where z is at hand, all gammas share one excitation.
   const bool shared = preactivation_is_free(layer, o);
   const Value z_up = shared ? z + gamma * excitation(layer, b) : raising.sum(b_up);
-  const Value s_up = (layer.active ? R : step(z) * R) / stabilize(z_up, o.epsilon);
+  const Value s_up = masked_quotient(layer.active ? R : masked(step(z), R), stabilize(z_up, o.epsilon));
   stabilizer_share(z_up, s_up, o);
   absorb(layer, b_up, s_up, o);
   if (z.sign() == Sign::non_negative) return raising.share(s_up);
   // Where z < 0 inhibition is z less excitation, without cancellation: no pass of its own.
   const Value z_down = shared ? z + gamma * (z - excitation(layer, b)) : lowering.sum(b_down);
-  const Value s_down = step(-z) * R / stabilize(z_down, o.epsilon);
+  const Value s_down = masked_quotient(masked(step(-z), R), stabilize(z_down, o.epsilon));
   stabilizer_share(z_down, s_down, o);
   absorb(layer, b_down, s_down, o);
   return raising.share(s_up) + lowering.share(s_down);

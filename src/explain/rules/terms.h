@@ -17,7 +17,7 @@ inline Value preactivation(const Linear& layer, const Options& o) {
 /// Enters the relevance b·s that a bias absorbs, where somebody keeps books.
 inline void absorb(const Linear& layer, Value b, Value s, const Options& o) {
   if (o.absorbed == nullptr || !b) return;
-  const Value share = layer.apply(zeros_like(layer.a), layer.w, b) * s;
+  const Value share = masked(layer.apply(zeros_like(layer.a), layer.w, b), s);
   *o.absorbed = *o.absorbed ? *o.absorbed + share : share;
 }
 

@@ -10,7 +10,7 @@ Operands z_box(const Linear& layer, Value R, Value low, Value high, const Option
   const Value w_minus = negative(layer.w);
   const Value z =
       layer.apply(layer.a, layer.w, {}) - layer.apply({l}, w_plus, {}) - layer.apply({h}, w_minus, {});
-  const Value s = R / stabilize(z, o.epsilon);
+  const Value s = masked_quotient(R, stabilize(z, o.epsilon));
   stabilizer_share(z, s, o);
   // Σ_k (x w − l w⁺ − h w⁻) s with w = w⁺ + w⁻.
   return (layer.a - Operands{l}) * layer.transpose(w_plus, s) +

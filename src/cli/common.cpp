@@ -81,6 +81,10 @@ void check_arguments(int argc, const char* const* argv) {
 
 namespace {
 
+/// Raised when recipes or metrics of the same words come to mean another number: what was stored before is
+/// drawn by `report`, and measured again by `select`.
+constexpr int kMeaning = 2;
+
 Preprocessing preprocessing_of(const ModelFlags& flags, bool& declared) {
   Preprocessing p;
   const auto config = std::filesystem::path(flags.model).replace_extension(".toml");
@@ -235,7 +239,7 @@ std::vector<double> Session::edge(std::vector<double> values) const {
 }
 
 std::string Session::context_hash() const {
-  return sha256(fmt::format("{} {} {} {}", model_.hash(), network_->options().output_name,
+  return sha256(fmt::format("{} {} {} {} {}", kMeaning, model_.hash(), network_->options().output_name,
                             fmt::join(black(), ","), fmt::join(white(), ",")));
 }
 

@@ -13,8 +13,8 @@
 #include "data/npy.h"
 #include "heatproof/error.h"
 #include "report/page.h"
+#include "select/shares.h"
 #include "select/space.h"
-#include "select/statistics.h"
 #include "validate/metric.h"
 
 namespace heatproof::cli {
@@ -213,7 +213,7 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
                                     explained, global.seed, explodes);
   for (const std::string& line : warnings) warn(global, line);
   const bool shares = metric.metric->unit == "hit" || metric.metric->unit == "yes or no";
-  const Interval interval = Bootstrap(scores.values.size(), global.seed).interval(scores.values, shares);
+  const Interval interval = interval_of(Bootstrap(scores.values.size(), global.seed), scores.values, shares);
   if (!global.json) {
     print_scores(explained.items, metric, scores, interval, global.quiet);
     return;

@@ -41,7 +41,7 @@ std::string not_finite_text(const Session& session, const InputSource& inputs, c
     const InputSet set = InputStream(inputs, {all.items[first]}).next(1);
     return fmt::format(
         "{}: the network's score is not finite for {}{}; check how inputs are prepared, and the model",
-        recipe.text, samples, where_not_finite(session.network().graph(1), {set.inputs}));
+        recipe.text, samples, where_not_finite(session.network(), set.inputs));
   }
   const auto where = where_finiteness_ends(ledger_of(session, inputs, recipe, all, first, seed), 0);
   return fmt::format("{}: relevance is not finite for {}{}; use another recipe, or a larger stabilizer",
@@ -113,6 +113,11 @@ std::string some_of(const std::vector<std::size_t>& which, const std::vector<Inp
 std::string where_not_finite(const Graph& network, const std::vector<Tensor>& inputs) {
   const auto where = first_value_not_finite(network, inputs);
   return where ? ", from " + text_of(*where) + " on" : std::string();
+}
+
+std::string where_not_finite(const Network& network, const Tensor& input) {
+  const std::vector<Tensor> copies(static_cast<std::size_t>(network.unit()), input);
+  return where_not_finite(network.graph(network.unit()), {concatenate(copies)});
 }
 
 void add_nonfinite_flag(CLI::App& command, bool& allow) {

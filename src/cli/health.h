@@ -38,6 +38,8 @@ std::string some_of(const std::vector<std::size_t>& which, const std::vector<Inp
 
 /// " at node 'X' (Op)" for the first value of the network that is not finite; empty where there is none.
 std::string where_not_finite(const Graph& network, const std::vector<Tensor>& inputs);
+/// The same of one input of a network.
+std::string where_not_finite(const Network& network, const Tensor& input);
 
 void add_nonfinite_flag(CLI::App& command, bool& allow);
 /// Prints it to stderr, unless quiet.

@@ -44,7 +44,7 @@ void print_rules(const Recipe& recipe, const std::vector<NodeRule>& rules) {
   std::size_t left = 0;
   for (const NodeRule& r : rules) {
     const std::string rule = r.by_default     ? "gradient (no rule)"
-                             : r.rule.empty() ? "(in a rule behind it, or no relevance arrives)"
+                             : r.rule.empty() ? "(within a rule behind it)"
                                               : r.rule;
     fmt::print("  {:<20} {:<14} {:<44} {}\n", r.op, to_string(r.behaviour), rule, r.node);
     left += r.by_default ? 1 : 0;

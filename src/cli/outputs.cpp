@@ -1,6 +1,7 @@
 #include "cli/outputs.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -39,7 +40,7 @@ bool has_labels(const Network& network) { return network.classes() == 1 || netwo
 std::string target_name(const Session& session, std::int64_t target) {
   const Probability& p = session.network().probability();
   if (has_labels(session.network())) return session.labels().name(target);
-  if (p.choices == 1 || session.labels().empty()) return fmt::format("{}", target);
+  if (p.choices == 1 || session.labels().empty()) return fmt::format("output {}", target);
   return fmt::format("{} (output {})", session.labels().name(target / p.inner % p.choices), target);
 }
 
@@ -69,7 +70,10 @@ nlohmann::json Outputs::classes(std::span<const float> logits, bool print) const
     const double s = scores[static_cast<std::size_t>(c)];
     const std::string label = labels_.name(c);
     list.push_back({{"class", c}, {"label", label}, {probability_ ? "probability" : "value", s}});
-    if (print) fmt::print("  {}  {}\n", written(s, static_cast<bool>(probability_)), label);
+    const bool named = probability_ || !labels_.empty();
+    if (print)
+      fmt::print("  {}  {}\n", written(s, static_cast<bool>(probability_)),
+                 named ? label : fmt::format("output {}", c));
   }
   return list;
 }
@@ -108,18 +112,17 @@ nlohmann::json Outputs::places(std::span<const float> logits, bool print) const 
     const double s = scores[static_cast<std::size_t>(k)];
     list.push_back({{"index", k}, {"place", place(k)}, {probability_ ? "probability" : "value", s}});
     if (print)
-      fmt::print("  {}  output {} at [{}]\n", written(s, static_cast<bool>(probability_)), k, place(k));
+      fmt::print("  {}  output {} at [{}]\n", written(s, static_cast<bool>(probability_)), k,
+                 fmt::join(place(k), ", "));
   }
   return list;
 }
 
-/// The index along each axis but the batch's.
-std::string Outputs::place(std::int64_t output) const {
-  std::string text;
+std::vector<std::int64_t> Outputs::place(std::int64_t output) const {
+  std::vector<std::int64_t> index;
   const auto strides = shape_.strides();
-  for (std::size_t a = 1; a < shape_.size(); ++a)
-    text += fmt::format("{}{}", a > 1 ? ", " : "", output / strides[a] % shape_[a]);
-  return text;
+  for (std::size_t a = 1; a < shape_.size(); ++a) index.push_back(output / strides[a] % shape_[a]);
+  return index;
 }
 
 }  // namespace heatproof::cli

@@ -28,7 +28,8 @@ class Outputs {
   std::string kind() const;
 
  private:
-  std::string place(std::int64_t output) const;
+  /// The index along each axis but the batch's.
+  std::vector<std::int64_t> place(std::int64_t output) const;
   nlohmann::json classes(std::span<const float> logits, bool print) const;
   nlohmann::json shares(std::span<const float> logits, bool print) const;
   nlohmann::json places(std::span<const float> logits, bool print) const;

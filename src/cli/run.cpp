@@ -159,7 +159,7 @@ struct NotFinite {
     return fmt::format(
         "the output is not finite for {} of {} samples (first: {}){}; check how inputs are "
         "prepared, and the model",
-        count, samples, first, where_not_finite(session.network().graph(1), {input}));
+        count, samples, first, where_not_finite(session.network(), input));
   }
 };
 

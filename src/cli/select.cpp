@@ -95,7 +95,7 @@ Explained explained_of(const Selection& s, std::size_t recipe, const SelectionDa
 std::string why_unscored(const Explained& all, const Verdict& verdict, std::size_t place) {
   if (std::ranges::count(verdict.health.not_finite, place) > 0) return "; " + verdict.not_finite;
   if (std::ranges::count(all.zero, place) > 0) return "; its relevance is zero there";
-  return {};
+  return "; what the metric compares is not finite, constant or zero there";
 }
 
 /// What is wrong with recipes, in words, best first.
@@ -209,9 +209,11 @@ void print_summary(const report::SelectReport& r, const SelectFlags& f, const st
   fmt::print("{}\n\n{} ({}) [95 % interval]\n", headline, r.objective, r.objective_better);
   std::size_t place = 0;
   for (const auto& e : r.ranking) {
-    fmt::print("{:3}  {:<44} {:>9} [{}, {}]{}{}\n", ++place, e.recipe, fmt::format("{:.4g}", e.score.mean),
-               fmt::format("{:.4g}", e.score.low), fmt::format("{:.4g}", e.score.high),
-               e.in_best_set ? "  *" : "", e.control ? "  control" : "");
+    const std::string interval = std::isfinite(e.score.low)
+                                     ? fmt::format("[{:.4g}, {:.4g}]", e.score.low, e.score.high)
+                                     : "no interval";
+    fmt::print("{:3}  {:<44} {:>9} {}{}{}\n", ++place, e.recipe, fmt::format("{:.4g}", e.score.mean),
+               interval, e.in_best_set ? "  *" : "", e.control ? "  control" : "");
   }
   fmt::print("\n* cannot be told from the best\n{}{}", caveat, caveat.empty() ? "" : "\n");
   const std::filesystem::path out = f.out;

@@ -11,6 +11,7 @@
 #include "cli/outputs.h"
 #include "engine/program.h"
 #include "report/page.h"
+#include "select/shares.h"
 #include "select/space.h"
 #include "validate/features.h"
 
@@ -37,7 +38,7 @@ std::vector<report::RankedRecipe> ranking_of(const Selection& s, std::uint64_t s
     for (const DiagnosticScores& d : s.diagnostics) {
       const auto& scores = d.scores[r.recipe];
       entry.diagnostics.push_back(
-          estimate(Bootstrap(scores.size(), seed, 2000).interval(scores, are_shares(d.scores))));
+          estimate(interval_of(Bootstrap(scores.size(), seed, 2000), scores, are_shares(d.scores))));
     }
     ranking.push_back(std::move(entry));
   }

@@ -169,9 +169,9 @@ void InputSource::open_array(std::int64_t most) {
     throw InputError(
         fmt::format("{}: shape {} does not fit a network input of {} axes", name, to_string(given), rank));
   if (most > 0) shape[0] = std::min(shape[0], most);
-  check_shape(shape);
-  count_ = shape[0];
   rows_ = std::move(rows);
+  check_shape(rows_->shape);
+  count_ = rows_->shape[0];
 }
 
 std::int64_t InputSource::places() const {

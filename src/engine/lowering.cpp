@@ -58,6 +58,7 @@ Lowering::Lowering(const Graph& graph, std::vector<StatePort> known_states, Conv
       users_(graph.users()),
       is_output_(graph.nodes().size(), false),
       constant_(graph.nodes().size(), false),
+      doubtful_(graph.nodes().size(), false),
       fused_(graph.nodes().size(), false),
       released_(graph.nodes().size(), false),
       results_(graph.nodes().size()) {
@@ -67,6 +68,9 @@ Lowering::Lowering(const Graph& graph, std::vector<StatePort> known_states, Conv
     constant_[static_cast<std::size_t>(id)] =
         !is_variable_leaf(n) &&
         std::ranges::all_of(n.inputs, [&](NodeId i) { return i == kNone || constant(i); });
+    doubtful_[static_cast<std::size_t>(id)] =
+        (n.op->undefined != nullptr && n.op->undefined(graph, n)) ||
+        std::ranges::any_of(n.inputs, [&](NodeId i) { return i != kNone && doubtful(i); });
   }
 }
 

@@ -90,6 +90,9 @@ class Lowering {
   const Shape& shape(NodeId id) const { return graph_.node(id).type.shape; }
   /// The only user of a node that is not an output of the graph; kNone otherwise. For fusing what follows.
   NodeId sole_user(NodeId id) const;
+  /// Whether the value may hold NaN though the inputs are finite (`Operator::undefined`): primitives of
+  /// oneDNN that end in max(x, 0) would hide it.
+  bool doubtful(NodeId id) const { return doubtful_[static_cast<std::size_t>(id)]; }
   /// Whether the value has been computed (or can be now, without waiting for later nodes).
   bool available(NodeId id) const;
   /// Whether the node depends on no input: its value is known at compile time.
@@ -170,7 +173,7 @@ class Lowering {
   Convolutions convolutions_;
   dnnl::engine engine_;
   std::vector<std::vector<NodeId>> users_;
-  std::vector<bool> is_output_, constant_, fused_, released_;
+  std::vector<bool> is_output_, constant_, doubtful_, fused_, released_;
   std::vector<Operand> results_;
   int depth_ = 0;                                        // of nodes that are being lowered
   std::vector<NodeId> lowered_;                          // since the outermost began

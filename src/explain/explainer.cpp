@@ -57,11 +57,12 @@ std::vector<NodeRule> rules_of(const Network& network, const Recipe& recipe) {
   std::vector<NodeRule> rules;
   if (recipe.method->build == nullptr) return rules;
   Builder g;
-  const Shape& shape = network.input_shape();
+  Shape shape = network.input_shape();
+  shape[0] = network.unit();
   MethodInputs in;
-  in.forward =
-      forward_view(g, network.graph(1), g.input("x", {DType::f32, shape}), network.options().output_name);
-  in.one_hot = g.fill({1, network.classes()}, 1);
+  in.forward = forward_view(g, network.graph(network.unit()), g.input("x", {DType::f32, shape}),
+                            network.options().output_name);
+  in.one_hot = g.fill({network.unit(), network.classes()}, 1);
   in.low = box_edge(g, {}, 0, shape);
   in.high = box_edge(g, {}, 1, shape);
   in.rules = &rules;
@@ -207,12 +208,14 @@ Explanation Explainer::explain(const Tensor& inputs, std::span<const std::int64_
   out.relevance.resize(recipes_.size());
   out.ledger.resize(recipes_.size());
   const std::int64_t unit = network_.unit();
-  std::int64_t size = n == 1 ? unit : batch();
+  std::int64_t size = n == 1 && !network_.options().steady ? unit : batch();
   // Few inputs, and a rest, run one by one: another program costs as much as some of them, and its weights.
   // What was explained before must not matter: results would differ by rounding when a run is resumed.
   if (std::max(n, options_.expected) < 2 * size) size = unit;
+  // Cells of a selection must not depend on which samples come together.
+  const bool pads = network_.options().steady && options_.expected >= 2 * size;
   for (std::int64_t begin = 0; begin < n; begin += size) {
-    if (4 * (n - begin) <= 3 * size) size = unit;
+    if (!pads && 4 * (n - begin) <= 3 * size) size = unit;
     const std::int64_t end = std::min(begin + size, n);
     Tensor part = inputs.rows(begin, end);
     std::vector<std::int64_t> part_targets(targets.begin() + begin, targets.begin() + end);

@@ -112,6 +112,9 @@ struct Operator {
   /// the rest).
   Tensor (*fold)(const NodeView&) = nullptr;
   Sign (*sign)(const NodeView&) = nullptr;
+  /// Whether results may be NaN or infinite though all operands are finite, such as the logarithm of what may
+  /// be negative; nullptr: never. Nothing that follows may turn NaN into a number.
+  bool (*undefined)(const Graph&, const Node&) = nullptr;
   /// How windows of the result follow from windows of the inputs; nullopt (or no hook) where a result needs
   /// everything. Elementwise operators need no hook.
   std::optional<Windowed> (*windowed)(const NodeView&) = nullptr;

@@ -186,9 +186,6 @@ class Specializer {
     }
     for (const auto& output : c_.proto.graph().output()) {
       const auto it = values_.find(output.name());
-      if (const auto left_out = left_out_.find(output.name()); left_out != left_out_.end())
-        throw UnsupportedError(fmt::format("{}: output '{}' is {}, which is not supported", file_,
-                                           output.name(), left_out->second));
       if (it == values_.end())
         throw_unknown(fmt::format("{}: output '{}' is ", file_, output.name()), output.name());
       builder_.output(output.name(), it->second);
@@ -266,9 +263,10 @@ class Specializer {
       if (k < results.size() && importing.is_sound(results[k]))
         values_[name] = results[k];
       else
-        missing_[name] = fmt::format(
-            "{} of node '{}' ({})", k < results.size() ? "integers, the result" : fmt::format("output {}", k),
-            importing.name(), node.op_type());
+        missing_[name] =
+            fmt::format("{} of node '{}' ({})",
+                        k < results.size() ? "integers, the result" : fmt::format("output {}", k + 1),
+                        importing.name(), node.op_type());
     }
   }
 

@@ -119,6 +119,16 @@ Importer logic(bool (*f)(double, double)) {
   };
 }
 
+/// A function of numbers that is also one of integers, if these are constants.
+Importer of_integers_too(const Importer& of_numbers, std::int64_t (*f)(std::int64_t)) {
+  return [of_numbers, f](const Importing& i) -> Values {
+    if (i.input(0).dtype() != DType::i64) return of_numbers(i);
+    Tensor y = i.constant(0).clone();
+    for (std::int64_t& v : y.data<std::int64_t>()) v = f(v);
+    return {i.g.constant(y)};
+  };
+}
+
 /// Remainders of constants: with the sign of the divisor, or with fmod = 1 of the dividend.
 Values mod(const Importing& i) {
   const Tensor a = i.constant(0);
@@ -196,6 +206,10 @@ void add_shape_importers(ImporterTable& t) {
   t["And"] = logic([](double a, double b) { return a != 0 && b != 0; });
   t["Or"] = logic([](double a, double b) { return a != 0 || b != 0; });
   t["Not"] = logic([](double a, double) { return a == 0; });
+  // The smallest integer has no opposite.
+  t["Neg"] = of_integers_too(t["Neg"], [](std::int64_t v) { return v == INT64_MIN ? v : -v; });
+  t["Abs"] = of_integers_too(t["Abs"], [](std::int64_t v) { return v < 0 && v != INT64_MIN ? -v : v; });
+  t["Sign"] = of_integers_too(t["Sign"], [](std::int64_t v) -> std::int64_t { return (v > 0) - (v < 0); });
   t["Mod"] = mod;
   t["Where"] = where;
 }

@@ -12,7 +12,7 @@ namespace heatproof {
 namespace {
 
 HEATPROOF_SIMD void relu(const float* const* x, float* y, std::int64_t n, const float*) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] > 0 ? x[0][i] : 0.0F;
+  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] <= 0 ? 0.0F : x[0][i];  // NaN stays
 }
 HEATPROOF_SIMD void leaky_relu(const float* const* x, float* y, std::int64_t n, const float* p) {
   const float slope = p[0];
@@ -31,8 +31,8 @@ HEATPROOF_SIMD void hard_sigmoid(const float* const* x, float* y, std::int64_t n
   const float beta = p[1];
   for (std::int64_t i = 0; i < n; ++i) {
     const float v = alpha * x[0][i] + beta;
-    const float w = v > 0 ? v : 0.0F;
-    y[i] = w < 1 ? w : 1.0F;
+    const float w = v <= 0 ? 0.0F : v;
+    y[i] = w >= 1 ? 1.0F : w;
   }
 }
 HEATPROOF_SIMD void hard_swish(const float* const* x, float* y, std::int64_t n, const float*) {

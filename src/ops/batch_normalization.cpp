@@ -78,7 +78,7 @@ struct Part {
 
 [[gnu::always_inline]] inline float scaled(float x, float factor, float shift, bool relu) {
   const float y = x * factor + shift;
-  return relu && !(y > 0) ? 0 : y;
+  return relu && y <= 0 ? 0 : y;  // NaN stays
 }
 
 /// Pixels [begin, end) of all images, with channels innermost.

@@ -4,7 +4,9 @@
 
 #include "ops/arithmetic.h"
 #include "ops/bias.h"
+#include "ops/definedness.h"
 #include "ops/elementwise.h"
+#include "ops/linear_views.h"
 #include "ops/selection.h"
 
 namespace heatproof {
@@ -57,10 +59,11 @@ HEATPROOF_SIMD void div(const float* const* x, float* y, std::int64_t n, const f
   for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] / x[1][i];
 }
 HEATPROOF_SIMD void max(const float* const* x, float* y, std::int64_t n, const float*) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] > x[1][i] ? x[0][i] : x[1][i];
+  for (std::int64_t i = 0; i < n; ++i)
+    y[i] = (x[0][i] > x[1][i]) | (x[0][i] != x[0][i]) ? x[0][i] : x[1][i];  // NaN stays
 }
 HEATPROOF_SIMD void min(const float* const* x, float* y, std::int64_t n, const float*) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] = x[0][i] < x[1][i] ? x[0][i] : x[1][i];
+  for (std::int64_t i = 0; i < n; ++i) y[i] = (x[0][i] < x[1][i]) | (x[0][i] != x[0][i]) ? x[0][i] : x[1][i];
 }
 void pow(const float* const* x, float* y, std::int64_t n, const float*) {
   for (std::int64_t i = 0; i < n; ++i) {
@@ -174,6 +177,14 @@ std::vector<Value> div_derivative(Value n, Value g) {
       n, [&](std::size_t i) { return masked_quotient(i == 0 ? g : -masked(g, n), n.input(1)); });
 }
 /// Zero to a constant power does not change with it: 0 · log 0 is 0, even for an exponent of 0.
+/// Unless the base is positive, or a power by natural numbers.
+bool power_may_be_undefined(const Graph& g, const Node& n) {
+  const auto exponent = splat(g.node(n.inputs[1]));
+  const bool natural = exponent && *exponent >= 0 && *exponent == std::floor(*exponent);
+  const bool root = exponent && *exponent >= 0 && is_non_negative(g.node(n.inputs[0]).sign);
+  return !natural && !root && !is_positive(g, n.inputs[0]);
+}
+
 std::vector<Value> pow_derivative(Value n, Value g) {
   return for_each_variable(n, [&](std::size_t i) {
     Builder& b = g.builder();
@@ -188,87 +199,6 @@ std::vector<Value> extreme_derivative(Value n, Value g) {
     const Value difference = n.is(kMax) ? n.input(i) - n.input(1 - i) : n.input(1 - i) - n.input(i);
     return masked(g, 1.0 + step(difference) - step(-difference)) * 0.5;
   });
-}
-
-/// A sum is linear in all its variable operands, with weights 1.
-std::optional<Linear> add_linear(Value node) {
-  Linear view{.w = node.builder().fill({}, 1), .output = node};
-  for (std::size_t i = 0; i < 2; ++i) {
-    (node.input(i).constant() ? view.b : view.a.emplace_back()) = node.input(i);
-  }
-  if (view.a.empty()) return std::nullopt;
-  view.apply = [shape = node.shape()](const Operands& a, Value w, Value b) {
-    Value z = expand(w * a[0], shape);
-    for (std::size_t i = 1; i < a.size(); ++i) z = z + w * a[i];
-    return b ? z + b : z;
-  };
-  std::vector<Shape> shapes;
-  for (const Value& a : view.a) shapes.push_back(a.shape());
-  view.transpose = [shapes](Value w, Value s) {
-    Operands parts;
-    for (const Shape& shape : shapes) parts.push_back(sum_to(w * s, shape));
-    return parts;
-  };
-  return view;
-}
-
-/// One of the two weights of a difference.
-Value weight_of(Value w, std::int64_t i) {
-  return reshape(w.builder().add(kSlice, {w},
-                                 {{"starts", std::vector<std::int64_t>{i}},
-                                  {"ends", std::vector<std::int64_t>{i + 1}},
-                                  {"steps", std::vector<std::int64_t>{1}}}),
-                 {});
-}
-
-/// A difference is a sum with weights 1 and −1, so that rules that take contributions apart by sign see those
-/// of x and of −y.
-std::optional<Linear> sub_linear(Value node) {
-  constexpr float kSigns[] = {1, -1};
-  const bool both = !node.input(0).constant() && !node.input(1).constant();
-  if (node.input(0).constant() && node.input(1).constant()) return std::nullopt;
-  Linear view{.w = node.builder().constant(Tensor::of({2}, std::span<const float>(kSigns))), .output = node};
-  const std::int64_t first = node.input(0).constant() ? 1 : 0;
-  if (both)
-    view.a.assign({node.input(0), node.input(1)});
-  else
-    view.a.push_back(node.input(static_cast<std::size_t>(first)));
-  if (!both) view.b = first == 0 ? -node.input(1) : node.input(0);
-  view.apply = [shape = node.shape(), first](const Operands& a, Value w, Value b) {
-    Value z = expand(weight_of(w, first) * a[0], shape);
-    if (a.size() > 1) z = z + weight_of(w, 1) * a[1];
-    return b ? z + b : z;
-  };
-  std::vector<Shape> shapes;
-  for (const Value& a : view.a) shapes.push_back(a.shape());
-  view.transpose = [shapes, first](Value w, Value s) {
-    Operands parts;
-    for (std::size_t i = 0; i < shapes.size(); ++i)
-      parts.push_back(sum_to(weight_of(w, first + static_cast<std::int64_t>(i)) * s, shapes[i]));
-    return parts;
-  };
-  return view;
-}
-
-/// Multiplication of x by w.
-Linear scaling(Value node, Value x, Value w) {
-  return {.a = {x},
-          .w = w,
-          .b = {},
-          .output = node,
-          .apply = [](const Operands& a, Value v, Value b) { return b ? a[0] * v + b : a[0] * v; },
-          .transpose = [shape = x.shape()](Value v, Value s) { return Operands{sum_to(s * v, shape)}; }};
-}
-
-std::optional<Linear> mul_linear(Value node) {
-  const std::size_t variable = node.input(0).constant() ? 1 : 0;
-  if (!node.input(1 - variable).constant()) return std::nullopt;
-  return scaling(node, node.input(variable), node.input(1 - variable));
-}
-
-std::optional<Linear> div_linear(Value node) {
-  if (!node.input(1).constant()) return std::nullopt;
-  return scaling(node, node.input(0), node.builder().add(kReciprocal, {node.input(1)}));
 }
 
 Value canonical_max(Value node, const std::vector<bool>&) {
@@ -343,6 +273,10 @@ const Operator kDiv = {
           });
         },
     .sign = sign_of_product,
+    .undefined =
+        [](const Graph& g, const Node& n) {
+          return !is_positive(g, n.inputs[1]) && !is_zero_nowhere(g, n.inputs[1]);
+        },
     .traits = {.kind = Kind::scaling, .behaviour = Behaviour::derivative, .elementwise = {.tile = div}}};
 const Operator kPow = {
     .name = "Pow",
@@ -350,6 +284,7 @@ const Operator kPow = {
     .derivative = pow_derivative,
     .fold =
         [](const NodeView& v) { return v.node.type.dtype == DType::f32 ? fold_elementwise(v) : Tensor(); },
+    .undefined = power_may_be_undefined,
     .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = pow}}};
 const Operator kMax = {
     .name = "Max",

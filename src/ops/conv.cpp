@@ -110,7 +110,7 @@ Fusion find_fusion(const Lowering& l, NodeId id, bool residuals, bool curves) {
       user = l.sole_user(user);
     }
   }
-  if (user != kNone &&
+  if (user != kNone && !l.doubtful(user) &&
       (curves ? fused::is_fusible(l.node(user), l.convolutions()) : fused::is_bounding(l.node(user)))) {
     fusion.activation = &l.node(user);
     fusion.result = user;

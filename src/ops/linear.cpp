@@ -76,7 +76,7 @@ void lower(Lowering& l, NodeId id) {
   const bool bias = l.input(id, 2) != kNone;
   dnnl::primitive_attr attr = onednn::caller_scratchpad();
   const NodeId user = l.sole_user(id);
-  const bool fuses = user != kNone && fused::is_fusible(l.node(user), l.convolutions());
+  const bool fuses = user != kNone && !l.doubtful(id) && fused::is_fusible(l.node(user), l.convolutions());
   if (fuses) {
     dnnl::post_ops post;
     fused::append(post, l.node(user));

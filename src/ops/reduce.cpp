@@ -92,7 +92,10 @@ double reduce_run(const float* x, std::int64_t n, std::int64_t stride, Reduction
   }
   for (std::int64_t i = 0; i < n; ++i) {
     const double v = x[i * stride];
-    value = r == Reduction::max ? std::max(value, v) : r == Reduction::min ? std::min(value, v) : value * v;
+    if (r == Reduction::prod)
+      value *= v;
+    else if (v != v || (r == Reduction::max ? v > value : v < value))  // NaN stays
+      value = v;
   }
   return value;
 }

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "ops/arithmetic.h"
+#include "ops/definedness.h"
 #include "ops/elementwise.h"
 #include "ops/transcendental.h"
 
@@ -153,6 +154,7 @@ const Operator kLog = {
     .infer = infer_same,
     .derivative = [](Value n, Value g) { return std::vector{masked_quotient(g, n.input(0))}; },
     .fold = fold_elementwise,
+    .undefined = [](const Graph& g, const Node& n) { return !is_positive(g, n.inputs[0]); },
     .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = map<std::log>}}};
 const Operator kSqrt = {
     .name = "Sqrt",
@@ -160,6 +162,7 @@ const Operator kSqrt = {
     .derivative = [](Value n, Value g) { return std::vector{masked_quotient(g * 0.5, n)}; },
     .fold = fold_elementwise,
     .sign = always_non_negative,
+    .undefined = [](const Graph& g, const Node& n) { return !is_non_negative(g.node(n.inputs[0]).sign); },
     .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = square_root}}};
 const Operator kReciprocal = {
     .name = "Reciprocal",
@@ -167,6 +170,7 @@ const Operator kReciprocal = {
     .derivative = [](Value n, Value g) { return std::vector{-masked(masked(g, n), n)}; },
     .fold = fold_elementwise,
     .sign = keep_sign,
+    .undefined = [](const Graph& g, const Node& n) { return !is_positive(g, n.inputs[0]); },
     .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = reciprocal}}};
 const Operator kErf = {
     .name = "Erf",

@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "base/simd.h"
+#include "select/shares.h"
 
 namespace heatproof {
 
@@ -16,7 +17,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t kResamples = 10000;
 // Real scores are skewed, and errors of a nominal 5 % were up to 7.5 % with two recipes (docs/statistics.md):
 // p-values are multiplied by this, and intervals widened to match.
-constexpr double kCaution = 1.4;
+constexpr double kCaution = 1.5;
 constexpr double kTail = 0.025 / kCaution;
 constexpr double kEqual = 1 - 1e-9;  // what is this close is a tie that rounding broke
 
@@ -49,7 +50,7 @@ HEATPROOF_SIMD void weighted_sums(const double* weights, std::size_t rows, const
   }
 }
 
-HEATPROOF_SIMD double largest(const double* values, std::size_t count) {
+double largest(const double* values, std::size_t count) {
   double most = 0;
   for (std::size_t k = 0; k < count; ++k) most = values[k] > most ? values[k] : most;
   return most;
@@ -58,8 +59,7 @@ HEATPROOF_SIMD double largest(const double* values, std::size_t count) {
 /// The least and the largest t² of a resample, with the sign of t; means are of standardised differences, and
 /// squares their sums. A resample that happens to miss what varies has hardly any deviation and an absurd t;
 /// it is taken to have a twentieth of the variance at least.
-HEATPROOF_SIMD std::pair<double, double> extremes(const double* means, const float* squares,
-                                                  std::size_t pairs, double n) {
+std::pair<double, double> extremes(const double* means, const float* squares, std::size_t pairs, double n) {
   double least = 0;
   double most = 0;
   for (std::size_t k = 0; k < pairs; ++k) {
@@ -276,9 +276,10 @@ std::vector<Ranked> rank(const std::vector<std::vector<double>>& scores, std::ui
   std::vector<std::size_t> place(scores.size(), 0);  // among those that are finite
   for (std::size_t r = 0; r < scores.size(); ++r) {
     const bool failed = std::ranges::any_of(scores[r], [](double v) { return !std::isfinite(v); });
-    ranking.push_back({.recipe = r,
-                       .score = failed ? Interval{kNaN, kNaN, kNaN} : bootstrap.interval(scores[r], shares),
-                       .failed = failed});
+    ranking.push_back(
+        {.recipe = r,
+         .score = failed ? Interval{kNaN, kNaN, kNaN} : interval_of(bootstrap, scores[r], shares),
+         .failed = failed});
     place[r] = finite.size();
     if (!failed) finite.push_back(scores[r]);
   }

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "heatproof/error.h"
+#include "select/shares.h"
 #include "validate/features.h"
 
 namespace heatproof {
@@ -216,7 +217,7 @@ class Selector {
     s.ranking = rank(goodness(s.objective, s.scores), options_.seed);
     const Bootstrap bootstrap(s.images.size(), options_.seed);
     for (Ranked& r : s.ranking) {
-      if (!r.failed) r.score = bootstrap.interval(s.scores[r.recipe], are_shares(s.scores));
+      if (!r.failed) r.score = interval_of(bootstrap, s.scores[r.recipe], are_shares(s.scores));
     }
     const auto add = [&](const MetricSpec& metric, std::span<const std::size_t> images) {
       DiagnosticScores d{metric, {}};
@@ -275,8 +276,8 @@ class Selector {
     for (std::size_t k = 1; k < few.size(); ++k) controls.emplace_back(few[k], good(few[k]));
     Confirmation& c = s.confirmation;
     c.images = s.held_back.size();
-    c.score = Bootstrap(c.images, options_.seed)
-                  .interval(objective_scores(s.held_back, best), are_shares(s.scores));
+    c.score = interval_of(Bootstrap(c.images, options_.seed), objective_scores(s.held_back, best),
+                          are_shares(s.scores));
     c.over_controls = over_controls(good(best), controls, options_.seed);
     const auto nearest = closest(c.over_controls);
     c.over_control = nearest ? nearest->difference : Interval{NAN, NAN, NAN};

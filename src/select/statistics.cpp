@@ -142,12 +142,6 @@ std::vector<double> minus(const std::vector<double>& a, const std::vector<double
   return d;
 }
 
-bool are_shares(const std::vector<std::vector<double>>& scores) {
-  return std::ranges::all_of(scores, [](const auto& row) {
-    return std::ranges::all_of(row, [](double v) { return v == 0 || v == 1 || !std::isfinite(v); });
-  });
-}
-
 Bootstrap::Bootstrap(std::size_t images, std::uint64_t seed, std::size_t resamples)
     : images_(images), resamples_(resamples), counts_(images * resamples, 0) {
   RandomStream random(seed, {"bootstrap"});
@@ -156,12 +150,12 @@ Bootstrap::Bootstrap(std::size_t images, std::uint64_t seed, std::size_t resampl
   }
 }
 
-Interval Bootstrap::interval(const std::vector<double>& values, bool shares) const {
+Interval Bootstrap::interval(const std::vector<double>& values) const {
   const double mean = mean_of(values);
   if (values.size() < 2 || !std::isfinite(mean)) return {mean, kNaN, kNaN, true};
   const auto hits = static_cast<std::size_t>(std::ranges::count(values, 1.0));
-  const bool varies = hits > 0 && hits < values.size();
-  if (are_shares({values}) && (varies || shares)) return exact_share_of(hits, values.size());
+  const auto misses = static_cast<std::size_t>(std::ranges::count(values, 0.0));
+  if (hits > 0 && misses > 0 && hits + misses == values.size()) return exact_share_of(hits, values.size());
   const auto n = static_cast<double>(values.size());
   const double error = standard_error(values, mean);
   if (!(error * std::sqrt(n) > 1e-12 * std::fabs(mean))) return {mean, kNaN, kNaN, true};

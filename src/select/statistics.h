@@ -22,18 +22,14 @@ double student_quantile(std::size_t n, double share = 0.975);
 /// even.
 constexpr std::size_t kFewValues = 32;
 
-/// Whether these are shares of hits: nothing but 0 and 1, and what is not finite.
-bool are_shares(const std::vector<std::vector<double>>& scores);
-
 /// 95 % intervals of means: studentised bootstrap over images (Efron 1981), which allows for skewed scores,
 /// or Student's interval where that is wider. Of scores that are all 0 or 1 Clopper and Pearson's interval
 /// (1934), which holds for any number of them. None of one value, and none of equal ones, which say nothing
-/// of how much others vary, unless `shares` says that scores can only be 0 or 1. Resamples of images are the
-/// same for all that share seed and size.
+/// of how much others vary. Resamples of images are the same for all that share seed and size.
 class Bootstrap {
  public:
   Bootstrap(std::size_t images, std::uint64_t seed, std::size_t resamples = 10000);
-  Interval interval(const std::vector<double>& values, bool shares = false) const;
+  Interval interval(const std::vector<double>& values) const;
 
  private:
   std::size_t images_, resamples_;

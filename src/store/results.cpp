@@ -142,8 +142,8 @@ class Statement {
 
 /// Whether two measurements of a cell contradict each other; NaN agrees with NaN alone.
 bool contradict(double a, double b) {
-  if (std::isnan(a) || std::isnan(b)) return std::isnan(a) != std::isnan(b);
-  return a != b && !(std::abs(a - b) <= 1e-4 * std::abs(b));
+  if (!std::isfinite(a) || !std::isfinite(b)) return a != b && !(std::isnan(a) && std::isnan(b));
+  return std::abs(a - b) > 1e-4 * std::abs(b);
 }
 
 }  // namespace

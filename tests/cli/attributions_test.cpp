@@ -36,7 +36,7 @@ std::vector<T> pattern(std::size_t n) {
   return values;
 }
 
-class Arrays : public ::testing::Test {
+class ForeignArrays : public ::testing::Test {
  protected:
   TemporaryFolder folder;
   std::string model = golden("mlp.onnx").string();  // [N, 3, 4, 4], 4 classes
@@ -55,7 +55,7 @@ class Arrays : public ::testing::Test {
 
 }  // namespace
 
-TEST_F(Arrays, AttributionsMayBeAnyNumbers) {
+TEST_F(ForeignArrays, AttributionsMayBeAnyNumbers) {
   const std::string shape = "3, 3, 4, 4";
   const std::size_t n = 144;
   const Outcome right = evaluated(npy("<f4", shape, pattern<float>(n)));
@@ -80,7 +80,7 @@ TEST_F(Arrays, AttributionsMayBeAnyNumbers) {
   EXPECT_EQ(evaluated(npy("<i4", "3, 4, 4", pattern<std::int32_t>(48))).code, 0);
 }
 
-TEST_F(Arrays, AttributionsOfAnotherShapeAreRefusedForTheirShape) {
+TEST_F(ForeignArrays, AttributionsOfAnotherShapeAreRefusedForTheirShape) {
   for (const std::string shape : {"3, 3, 4, 5", "2, 3, 4, 4", "3, 2, 4, 4", "3, 48"}) {
     const Outcome o = evaluated(npy("<i4", shape, pattern<std::int32_t>(180)));
     EXPECT_EQ(o.code, 3) << shape;
@@ -92,7 +92,7 @@ TEST_F(Arrays, AttributionsOfAnotherShapeAreRefusedForTheirShape) {
   EXPECT_NE(text.err.find("element type"), std::string::npos) << text.err;
 }
 
-TEST_F(Arrays, TargetsMayBeWholeNumbersOfAnyType) {
+TEST_F(ForeignArrays, TargetsMayBeWholeNumbersOfAnyType) {
   const auto explained = [&](const std::string& bytes) {
     return heatproof("explain " + model + " " + input + " --recipe gradient --json --target " +
                      written(bytes));
@@ -114,7 +114,7 @@ TEST_F(Arrays, TargetsMayBeWholeNumbersOfAnyType) {
   EXPECT_NE(few.err.find("holds 2 classes, 3 are needed"), std::string::npos) << few.err;
 }
 
-TEST_F(Arrays, InputsByNameMayBeIntegers) {
+TEST_F(ForeignArrays, InputsByNameMayBeIntegers) {
   std::vector<std::int32_t> whole(144);
   std::vector<float> real(144);
   for (std::size_t k = 0; k < whole.size(); ++k)

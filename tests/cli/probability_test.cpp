@@ -65,7 +65,8 @@ TEST_F(Endings, RunGivesTheNetworksOwnProbabilities) {
 
 TEST_F(Endings, RunTellsClassesOfPlacesAndValues) {
   double shares = 0;
-  for (const json& top : run("pixels")["top"][0]) shares += top["share"].get<double>();
+  const json pixels = run("pixels");
+  for (const json& top : pixels["top"][0]) shares += top["share"].get<double>();
   EXPECT_NEAR(shares, 1, 1e-9);
   EXPECT_NE(program("run", "pixels").out.find("% of 36 places"), std::string::npos);
   const json value = run("value");

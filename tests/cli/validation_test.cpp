@@ -61,9 +61,9 @@ TEST(Check, GradientsAreInvariantLrpIsNot) {
       rewrites_of(json_of(heatproof("check " + kModel + " " + kImage + " --recipe lrp_epsilon_plus --json")));
   EXPECT_EQ(gradient.size(), 9U);
   for (const auto& [name, change] : gradient) EXPECT_LT(change, 1e-3) << name;
-  for (const char* name : {"max_difference", "max_halves", "matrix_product"})
-    EXPECT_GT(lrp.at(name), 1e-3) << name;
-  for (const char* name : {"permute", "zero_taps"}) EXPECT_LT(lrp.at(name), 1e-3) << name;
+  EXPECT_GT(lrp.at("matrix_product"), 1e-3);
+  for (const char* name : {"permute", "zero_taps", "max_difference", "max_halves"})
+    EXPECT_LT(lrp.at(name), 1e-3) << name;
 }
 
 TEST(Check, SaysHowMuchOfTheNetworkWasRewritten) {
@@ -113,7 +113,7 @@ TEST(Check, OfTheRealSqueezeNet) {
   // The blind spot: `uniform` conserves, and only removing pixels exposes it.
   EXPECT_NEAR(lrp.at("conservation").second.get<double>(), 1, 1e-3);
   EXPECT_GT(lrp.at("pixel_flipping").first, 3 * lrp.at("pixel_flipping").second.get<double>());
-  EXPECT_GT(lrp.at("implementation_invariance:rewrite=max_halves").first, 1e-2);
+  EXPECT_LT(lrp.at("implementation_invariance:rewrite=max_halves").first, 1e-3);
   const auto gradient = measure("gradient_x_input");
   for (const auto& [name, value] : gradient) {
     if (!name.starts_with("implementation_invariance")) continue;

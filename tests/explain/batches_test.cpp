@@ -72,7 +72,7 @@ TEST_P(Batches, EstimatorsAndRulesDoNotDependOnTheGroups) {
   const Rows rows = rows_of(GetParam());
   const std::string patch = rows.x.shape().rank() == 4 ? "patch=2,stride=2" : "patch=1,stride=1";
   for (const std::string& recipe : {std::string("lrp_epsilon"), std::string("integrated_gradients:steps=6"),
-                                   std::string("smoothgrad:samples=5"), "occlusion:" + patch}) {
+                                    std::string("smoothgrad:samples=5"), "occlusion:" + patch}) {
     if (rows.x.shape().rank() < 3 && recipe.starts_with("occlusion")) continue;
     SCOPED_TRACE(recipe);
     const Network network = written(GetParam());

@@ -142,7 +142,8 @@ TEST(IncrementalProgram, AgreesOnRealNetworks) {
 }
 
 TEST(IncrementalProgram, AgreesOnNetworksOfTheGoldens) {
-  for (const std::string name : {"cnn", "resnet", "strided", "pools", "mobile", "gates"}) {
+  // Not gates: it has no plan, so that nothing would be compared.
+  for (const std::string name : {"cnn", "resnet", "strided", "pools", "mobile"}) {
     SCOPED_TRACE(name);
     const Network network = network_of(golden(name + ".onnx"));
     const Ints patch(network.input_shape().size() - 2, 2);

@@ -228,7 +228,9 @@ TEST_P(EachLinearOperator, ConservesRelevance) {
   const Network network = network_of_blocks({GetParam()}, 11);
   const Tensor x = random_tensor({1, 3, 6, 6}, 5);
   const double score = network.predict(x).data<float>()[1];
-  for (const char* recipe : kRecipes) {
+  std::vector<std::string> recipes(std::begin(kRecipes), std::end(kRecipes));
+  recipes.emplace_back("lrp_gamma:stabilizer=0.000000001,bias=ignore");
+  for (const std::string& recipe : recipes) {
     const Tensor r = explain_with(network, recipe, x, 1);
     EXPECT_NEAR(sum_of_row(r, 0) / score, 1, 1e-3) << recipe;
   }

@@ -63,7 +63,7 @@ double gap(const Tensor& a, const Tensor& b) {
   return most / scale;
 }
 
-/// Images with the goldens' relevance, or half a bright square where a network has no golden.
+/// The goldens' images and relevance.
 Evaluation evaluation(const Network& net, std::vector<std::int64_t> chosen) {
   const Tensor& x = expected().at("images");
   const Tensor& relevance = expected().at("relevance");

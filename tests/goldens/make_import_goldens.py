@@ -57,6 +57,13 @@ def fmod_of_floats():
     return [node("Mod", "a b", "m", fmod=1), node("Add", "x m", "y")], {"a": a, "b": b}, lambda x: x + tensor([1.5, -1.5, 1.5])
 
 
+@case((3,))
+def signs_of_integers():
+    nodes = [node("Neg", "a", "n"), node("Abs", "n", "b"), node("Sign", "n", "s"), node("Sub", "b s", "d"), node("Cast", "d", "f", to=TensorProto.FLOAT),
+             node("Add", "x f", "y")]
+    return nodes, {"a": ints(3, -4, 0)}, lambda x: x + tensor([4, 3, 0])
+
+
 @case((4,))
 def nodes_not_sorted():
     w, b = weights(4, 3), weights(3, seed=1)
@@ -153,6 +160,12 @@ def layernorm_statistics():
         inverse = 1 / torch.sqrt(((x - x.mean())**2).mean() + 1e-5)
         return (x - x.mean()) * inverse * tensor(g) * inverse + x.mean()
     return nodes, {"g": g}, right
+
+
+@case((4, 3), opset=18)
+def log_sum_exp_over_axes():
+    nodes = [node("ReduceLogSumExp", "x a", "s", keepdims=1), node("Flatten", "s", "y")]
+    return nodes, {"a": ints(1)}, lambda x: torch.logsumexp(x, 0)
 
 
 @case((3,))

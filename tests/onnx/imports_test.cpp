@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <onnx/onnx_pb.h>
 
+#include <cmath>
 #include <iostream>
 #include <set>
 
@@ -22,16 +23,6 @@ namespace {
 
 constexpr double kTolerance = 1e-5;
 
-/// What is not right yet: reported, and to be struck out when it is.
-const std::set<std::string> kOpen = {"where_infinite",
-                                     "masked_attention",
-                                     "root_of_relu",
-                                     "heads_beside_the_batch",
-                                     "where_inf.onnx",
-                                     "gat_masked_fill.onnx",
-                                     "sqrt_relu_nan_gradient.onnx",
-                                     "seqfirst_flat_batch3.onnx"};
-
 std::string bytes_of(const Tensor& t) {
   std::string bytes;
   for (std::int64_t byte : t.data<std::int64_t>()) bytes += static_cast<char>(byte);
@@ -49,13 +40,8 @@ double gap(F&& result, const Tensor& right) {
   }
 }
 
-/// `gap` must be small, unless what is called `name` is open.
 void expect_right(const std::string& name, double gap, const char* what) {
-  if (!kOpen.contains(name)) {
-    EXPECT_LT(gap, kTolerance) << name << ": " << what;
-  } else if (!(gap < kTolerance)) {
-    std::cerr << name << ": " << what << " is open (" << gap << ")\n";
-  }
+  EXPECT_LT(gap, kTolerance) << name << ": " << what;
 }
 
 struct ImportCase {

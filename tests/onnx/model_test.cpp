@@ -239,8 +239,8 @@ TEST_F(Models, HalfPrecisionWeightsAreComputedInSingle) {
 TEST(RealModels, GiveTheSameLogitsAtAnyBatchSize) {
   const auto folder = shared_data("models");
   if (folder.empty()) GTEST_SKIP() << "shared data is not here";
-  for (const char* name :
-       {"squeezenet_fp16", "mnist", "cifar10_small", "resnet8_cifar10", "mobilenet_v1_025_vww"}) {
+  for (const char* name : {"squeezenet_fp16", "mnist", "cifar10_small", "resnet8_cifar10", "resnet20_cifar10",
+                           "mobilenet_v1_025_vww"}) {
     SCOPED_TRACE(name);
     const Network network([model = Model::load(folder / (std::string(name) + ".onnx"))](std::int64_t batch) {
       Specialization s;

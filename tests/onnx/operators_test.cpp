@@ -44,7 +44,7 @@ std::map<std::string, Case> read_cases() {
 Tensor run_case(const Case& c, const std::filesystem::path& file) {
   write_file(file, c.model);
   const Model model = Model::load(file);
-  Specialization wanted;
+  Specialization wanted{.batch = model.declared_batch().value_or(1), .shapes = {}};
   for (const auto& [name, tensor] : c.inputs) wanted.shapes[name] = tensor.shape();
   const Graph graph = canonicalize(model.specialize(wanted));
   std::vector<Tensor> inputs;

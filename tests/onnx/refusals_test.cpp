@@ -149,10 +149,10 @@ TEST_F(Refusals, WordsThatNobodyKnows) {
 TEST_F(Refusals, OutputsThatNobodyGives) {
   Written net({1, 4});
   net.weight("w", {4}, {1, 1, 1, 1}).node("Dropout", {"x"}, {"h", "mask"}).node("Mul", {"h", "mask"}, {"y"});
-  expect_refused(net, 4, {"the Mul", "output 1 of node 'the Dropout'", "not supported"});
+  expect_refused(net, 4, {"the Mul", "output 2 of node 'the Dropout'", "not supported"});
   Written last({1, 4});
   last.node("Dropout", {"x"}, {"h", "y"});
-  expect_refused(last, 4, {"output 'y'", "output 1 of node 'the Dropout'"});
+  expect_refused(last, 4, {"output 'y'", "output 2 of node 'the Dropout'"});
 }
 
 TEST_F(Refusals, OperatorsOfOtherDomainsAndFunctions) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/random.h"
+#include "select/shares.h"
 
 namespace heatproof {
 
@@ -32,7 +33,7 @@ TEST(Bootstrap, IntervalsCoverTheMeanAsOftenAsTheySay) {
       const auto cover = [&](const std::string& name, double mean, const auto& draw) {
         std::vector<double> values;
         for (std::size_t i = 0; i < n; ++i) values.push_back(draw());
-        const Interval i = bootstrap.interval(values, are_shares({values}));
+        const Interval i = interval_of(bootstrap, values, are_shares({values}));
         hits[name] += i.low <= mean && mean <= i.high;
         EXPECT_LT(i.low, i.high);
       };
@@ -55,8 +56,8 @@ TEST(Bootstrap, GivesNoIntervalOfEqualValues) {
   EXPECT_TRUE(std::isnan(equal.low) && std::isnan(equal.high) && equal.rough);
   EXPECT_TRUE(std::isnan(Bootstrap(4, 0).interval({1, 1, 1, 1}).low));
   // Of shares, four hits say little. 0.025^(1/4).
-  EXPECT_NEAR(Bootstrap(4, 0).interval({1, 1, 1, 1}, true).low, 0.3976, 1e-4);
-  EXPECT_EQ(Bootstrap(4, 0).interval({1, 1, 1, 1}, true).high, 1);
+  EXPECT_NEAR(interval_of(Bootstrap(4, 0), {1, 1, 1, 1}, true).low, 0.3976, 1e-4);
+  EXPECT_EQ(interval_of(Bootstrap(4, 0), {1, 1, 1, 1}, true).high, 1);
 }
 
 TEST(Bootstrap, GivesNoIntervalOfWhatIsNotFinite) {

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
+#include "select/shares.h"
 #include "select/verdict.h"
 
 namespace heatproof {
@@ -246,7 +247,7 @@ nlohmann::json simulate_intervals(const std::string& of, std::size_t images, std
     for (std::size_t i = 0; i < images; ++i)
       values.push_back(all.empty() ? known->second.draw(random)
                                    : all[recipe][random.below(all[recipe].size())]);
-    const Interval i = Bootstrap(images, run, 2000).interval(values, of.starts_with("binary"));
+    const Interval i = interval_of(Bootstrap(images, run, 2000), values, of.starts_with("binary"));
     if (std::isnan(i.low)) continue;
     ++given;
     const bool holds = i.low <= mean && mean <= i.high;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -135,7 +136,8 @@ TEST_F(NotFinite, RelevanceHasNoScoreInAnyMetricAndDoesNotTouchOthers) {
       }
       for (const std::size_t i : {0U, 2U, 3U}) {
         EXPECT_TRUE(same(scores.values[i], others[i == 0 ? 0 : i - 1])) << scores.values[i];
-        if (!metric.compares_samples()) EXPECT_TRUE(same(scores.values[i], clean[i])) << scores.values[i];
+        if (metric.compares_samples()) continue;
+        EXPECT_TRUE(same(scores.values[i], clean[i])) << scores.values[i];
       }
     }
   }
@@ -224,9 +226,9 @@ TEST(Orders, PutWhatIsNoNumberLast) {
   EXPECT_TRUE(std::isnan(spearman(values, values)));
   EXPECT_EQ(argmax_rows(floats({3, 3}, {NAN, 1, 2, 3, NAN, 1, NAN, NAN, NAN})),
             (std::vector<std::int64_t>{2, 0, 0}));
-  const std::vector<float> scores{1, NAN, 0};
-  EXPECT_TRUE(std::isnan(watched(scores, 0, "difference")));
-  EXPECT_TRUE(std::isnan(watched(std::vector<float>{1, NAN, 5}, 0, "difference")));
+  const Probability competing{.choices = 3};
+  EXPECT_TRUE(std::isnan(competing.best_rival(std::vector<float>{1, NAN, 0}, 0)));
+  EXPECT_TRUE(std::isnan(competing.best_rival(std::vector<float>{1, NAN, 5}, 0)));
   for (const Pool pool : {Pool::sum, Pool::abs, Pool::l2, Pool::max, Pool::positive})
     EXPECT_TRUE(std::isnan(pool_channels(floats({1, 3, 1, 1}, {1, NAN, 2}), pool).data<float>()[0]));
 }

@@ -82,9 +82,9 @@ TEST(IntegratedGradients, SumToTheDifferenceOfTheScores) {
       double worst = 0;
       for (std::int64_t n = 0; n < x.shape()[0]; ++n) {
         const auto k = static_cast<std::size_t>(n * network.classes() + 1);
-        const double gap = std::fabs(sum_of_row(r, n) - (scores.data<float>()[k] - black.data<float>()[k]));
-        EXPECT_TRUE(std::isfinite(gap));  // the maximum would not show it
-        worst = std::max(worst, gap);
+        const double off = std::fabs(sum_of_row(r, n) - (scores.data<float>()[k] - black.data<float>()[k]));
+        EXPECT_TRUE(std::isfinite(off));  // the maximum would not show it
+        worst = std::max(worst, off);
       }
       return worst;
     };

@@ -201,12 +201,29 @@ void AffineImages::add(Value node) {
 
 std::pair<Value, Value> AffineImages::box(Value v, bool of_moved) const {
   const AffineImage* image = of(v);
-  if (image == nullptr || !image->low || !image->high) return {low_, high_};
+  if (image == nullptr) return box_behind(v);
+  if (!image->low || !image->high) return {low_, high_};
   if (of_moved || !image->changes()) return {image->low, image->high};
   const auto edge = [&](Value x) { return sum_of(product_of(x, image->scale), image->shift); };
   Builder& g = v.builder();
   const Value a = edge(image->low);
   const Value b = edge(image->high);
+  return {g.add(kMin, {a, b}), g.add(kMax, {a, b})};
+}
+
+std::pair<Value, Value> AffineImages::box_behind(Value v) const {
+  const Value operand = v.is(kClip) || v.is(kRelu) ? v.input(0) : scaled_operand(v);
+  if (!operand || operand.constant() || v.shape() != operand.shape()) return {low_, high_};
+  const auto edges = box(operand, false);
+  if (!edges.first || !edges.second) return {low_, high_};
+  Builder& g = v.builder();
+  const auto moved = [&](Value edge) {
+    std::vector<Value> inputs;
+    for (std::size_t i = 0; i < v.inputs(); ++i) inputs.push_back(v.input(i) == operand ? edge : v.input(i));
+    return g.add(*v.node().op, std::move(inputs), v.attributes());
+  };
+  const Value a = moved(edges.first);
+  const Value b = moved(edges.second);
   return {g.add(kMin, {a, b}), g.add(kMax, {a, b})};
 }
 

@@ -28,8 +28,8 @@ class AffineImages {
 
   /// nullptr where a value is no such image.
   const AffineImage* of(Value v) const;
-  /// The box of an image, as scale · [low, high] + shift, or of its moved elements; of other values, the
-  /// input's.
+  /// The box of an image, as scale · [low, high] + shift, or of its moved elements; of other values, what
+  /// bounds and affine operators make of it, or the input's.
   std::pair<Value, Value> box(Value v, bool of_moved) const;
   /// The layer with the operators before it folded in; nullopt where there are none, or where its weights
   /// cannot take up the scale (it differs from position to position before a convolution).
@@ -39,6 +39,8 @@ class AffineImages {
 
  private:
   void add(Value node);
+  /// Of a value that is no image: through bounds and affine operators.
+  std::pair<Value, Value> box_behind(Value v) const;
 
   Value input_, low_, high_;
   std::map<NodeId, AffineImage> images_;

@@ -118,6 +118,8 @@ void Explainer::check_rows_of(const Tensor& inputs, std::span<const std::int64_t
   const std::vector<Tensor> together = explained(-1);
   const std::vector<Tensor> alone = explained(0);
   for (std::size_t i = 0; i < together.size(); ++i) {
+    // Sums of the ledger may cancel to what is rounding alone.
+    if (workspace(unit).program().outputs()[i].name.starts_with("ledger ")) continue;
     const Shape& shape = together[i].shape();
     bool same = !shape.empty() && shape[0] == unit;
     for (std::int64_t k = 0; same && k < unit; ++k) same = same_row(together[i], 0, alone[i], k);

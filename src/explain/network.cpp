@@ -111,6 +111,22 @@ void Network::announce(std::size_t bytes) const {
   if (options_.memory == 0 && options_.needs) options_.needs(bytes);
 }
 
+std::string Network::what_rows_miss() const {
+  constexpr std::int64_t kRows = 3;
+  try {
+    Graph together = specialize_(kRows);
+    if (!options_.as_written) together = canonicalize(together);
+    const Shape& y = together.node(pick_output(together, options_.output_name).id).type.shape;
+    if (y.empty() || y[0] != kRows) return {};  // the batch is another axis of the result
+    if (are_same_rows(together, batched(graph(1), kRows), options_.output_name)) return {};
+  } catch (const Error&) {  // the file cannot be built for several rows: they are alone there, too
+    return "the file does not take several rows at once: every row is computed alone";
+  }
+  return "what the file gives for a row depends on the rows beside it, or that cannot be ruled out: here "
+         "every row is computed alone "
+         "(heatproof run --input NAME=FILE computes them together)";
+}
+
 std::int64_t Network::fit(std::int64_t wanted) const {
   if (wanted <= 1 || wanted == unit_ || (together_ && !*together_)) return unit_;
   if (together_) return wanted;
@@ -130,7 +146,8 @@ std::int64_t Network::fit(std::int64_t wanted) const {
     }
   }
   together_ = what.empty();
-  if (!*together_ && options_.notice) options_.notice(what);
+  if (*together_ && options_.notice) what = what_rows_miss();
+  if (!what.empty() && options_.notice) options_.notice(what);
   return *together_ ? wanted : unit_;
 }
 
@@ -152,7 +169,11 @@ const Graph& Network::graph(std::int64_t batch) const {
   if (batch == unit_) {
     Graph written = specialize_(unit_);
     const Shape& y = written.node(pick_output(written, options_.output_name).id).type.shape;
-    if (unit_ == 1 && (y.empty() || y[0] != 1)) written = batched(written, 1);  // rows come first
+    if (unit_ == 1 &&
+        (y.empty() || y[0] != 1)) {  // rows come first, unless they are those of the file's own constants
+      if (options_.declared_batch == 0) specialize_(3);
+      written = batched(written, 1);
+    }
     return graphs_[batch] = options_.as_written ? std::move(written) : canonicalize(written);
   }
   if (unit_ > 1)

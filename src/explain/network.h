@@ -146,6 +146,8 @@ class Network {
 
  private:
   void compute(const Walks& walks, ScoreKind kind) const;
+  /// How rows that are computed alone differ from what the file says of several; empty where they do not.
+  std::string what_rows_miss() const;
   Workspace& workspace(std::int64_t batch, ScoreKind kind, Convolutions convolutions) const;
   /// A program for windows of this size, for as many as `wanted` rows and so many updates; nullptr where
   /// nothing is gained. `worthwhile` is asked with the share of the work that an update takes.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/random.h"
@@ -10,6 +11,7 @@
 #include "explain/network.h"
 #include "graph/operator.h"
 #include "heatproof/error.h"
+#include "ops/batching.h"
 
 namespace heatproof {
 
@@ -25,10 +27,14 @@ Tensor picked(const Tensor& x, F from) {
   return concatenate(rows);
 }
 
-Tensor normal(const Shape& shape, const char* purpose) {
+/// positive: above a tenth, for what has no value below zero.
+Tensor normal(const Shape& shape, const char* purpose, bool positive = false) {
   Tensor x = Tensor::empty(DType::f32, shape);
   RandomStream random(0, {"rows", purpose});
-  for (float& v : x.data<float>()) v = static_cast<float>(random.normal());
+  for (float& v : x.data<float>()) {
+    v = static_cast<float>(random.normal());
+    if (positive) v = 0.1F + std::fabs(v);
+  }
   return x;
 }
 
@@ -72,9 +78,8 @@ bool gradient_stays(Probe& probe, const Tensor& x, std::int64_t own) {
   return std::isfinite(most);
 }
 
-bool independent(const Graph& network, const std::string& output_name, std::int64_t rows) {
-  Probe probe = probe_of(network, output_name);
-  const Tensor x = normal(probe.input, "inputs");
+bool independent(Probe& probe, std::int64_t rows, bool positive) {
+  const Tensor x = normal(probe.input, "inputs", positive);
   const auto logits = [&](const Tensor& of) { return probe.logits.run({of})[0].clone(); };
   const Tensor together = logits(x);
   const Tensor moved = logits(picked(x, [&](std::int64_t k) { return (k + rows - 1) % rows; }));
@@ -105,14 +110,38 @@ bool same_row(const Tensor& a, std::int64_t i, const Tensor& b, std::int64_t k) 
   });
 }
 
+bool are_same_rows(const Graph& together, const Graph& alone, const std::string& output_name) {
+  if (same_function(together, alone)) return true;
+  const auto program = [&](const Graph& network) {
+    Builder g;
+    const Value x = g.input("x", network.node(network.inputs()[0]).type);
+    g.output("logits", forward_view(g, network, x, output_name).logits);
+    return Workspace(compile(g.build()));
+  };
+  Workspace file = program(together);
+  Workspace apart = program(alone);
+  const Shape input = together.node(together.inputs()[0]).type.shape;
+  return std::ranges::any_of(std::array{false, true}, [&](bool positive) {
+    const Tensor x = normal(input, "inputs", positive);
+    const Tensor a = file.run({x})[0].clone();
+    const Tensor b = apart.run({x})[0].clone();
+    if (a.shape() != b.shape()) return false;
+    for (std::int64_t k = 0; k < input[0]; ++k)
+      if (!same_row(a, k, b, k)) return false;
+    return true;
+  });
+}
+
 void check_rows(const Graph& network, const std::string& output_name, std::int64_t rows) {
-  if (independent(network, output_name, rows)) return;
+  Probe probe = probe_of(network, output_name);
+  if (independent(probe, rows, false) || independent(probe, rows, true)) return;
   throw UnsupportedError(
       fmt::format("the network was written for batches of {}, and what it gives for a row changes with the "
                   "other rows, or is "
                   "not finite, so that no row can be explained by itself; export it with a batch of 1 or an "
                   "open batch, and "
-                  "with the batch as the first axis of its input",
+                  "with the batch as the first axis of its input (heatproof run --input NAME=FILE computes "
+                  "what the file says)",
                   rows));
 }
 

@@ -122,7 +122,9 @@ Value simplify_mul(Builder& g, const NodeView& v) {
   const auto a = splat(v, 0);
   const auto b = splat(v, 1);
   if (a && b) return g.fill(v.node.type.shape, *a * *b);
-  if (a == 0.0F || b == 0.0F || v.inputs[0]->sign == Sign::zero || v.inputs[1]->sign == Sign::zero) {
+  // In the user's own products 0 · NaN is NaN.
+  if (v.node.name.empty() &&
+      (a == 0.0F || b == 0.0F || v.inputs[0]->sign == Sign::zero || v.inputs[1]->sign == Sign::zero)) {
     return g.fill(v.node.type.shape, 0);
   }
   if (b == 1.0F) return shaped(g, v, 0);

@@ -74,7 +74,8 @@ Sign sign_of_product(const NodeView& v) {
   if (v.node.inputs[0] == v.node.inputs[1]) return Sign::non_negative;
   const Sign a = v.inputs[0]->sign;
   const Sign b = v.inputs[1]->sign;
-  if (a == Sign::zero || b == Sign::zero) return Sign::zero;
+  if (a == Sign::zero || b == Sign::zero)
+    return v.node.name.empty() ? Sign::zero : Sign::any;  // the user's own 0 · NaN is NaN
   if (a == Sign::any || b == Sign::any) return Sign::any;
   return a == b ? Sign::non_negative : Sign::non_positive;
 }

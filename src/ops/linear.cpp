@@ -27,6 +27,7 @@ Type infer(const NodeView& v) {
 }
 
 Value simplify(Builder& g, const NodeView& v) {
+  if (!v.node.name.empty()) return {};  // the user's own 0 · NaN is NaN
   if (v.inputs[0]->sign != Sign::zero && v.inputs[1]->sign != Sign::zero) return {};
   if (!v.has(2)) return g.fill(v.node.type.shape, 0);
   return expand(Value(&g, v.node.inputs[2]), v.node.type.shape);

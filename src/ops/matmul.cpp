@@ -96,7 +96,9 @@ const Operator kMatMul = {
     .linear = linear,
     .simplify =
         [](Builder& g, const NodeView& v) {
-          const bool zero = v.inputs[0]->sign == Sign::zero || v.inputs[1]->sign == Sign::zero;
+          // The user's own 0 · NaN is NaN.
+          const bool zero =
+              v.node.name.empty() && (v.inputs[0]->sign == Sign::zero || v.inputs[1]->sign == Sign::zero);
           return zero ? g.fill(v.node.type.shape, 0) : Value{};
         },
     .canonicalize = canonical,

@@ -14,7 +14,7 @@ namespace {
 
 /// The fewest images on which a difference can be told from chance: all 2^(n−1) ways to turn images around,
 /// one of which was seen, have to be more than twenty.
-constexpr std::size_t kFewestToTell = 6;
+constexpr std::size_t kFewestToTell = 7;
 
 std::string interval_text(const Estimate& e) {
   if (!std::isfinite(e.low)) return number(e.mean);
@@ -63,7 +63,7 @@ std::string nothing_beats_the_controls(const SelectReport& r) {
 std::string unconfirmed_because(const SelectReport& r) {
   if (r.confirms) return "";
   if (r.confirmed_images == 0)
-    return r.images < 12 ? "no images were held back, since they are too few (22 or more are needed)"
+    return r.images < 12 ? "no images were held back, since they are too few (26 or more are needed)"
                          : "no images were held back";
   if (r.controls.empty()) return "the results do not say how every control compares; run select again";
   const std::string images =
@@ -73,7 +73,7 @@ std::string unconfirmed_because(const SelectReport& r) {
     return fmt::format("{} it could not be compared with {}, since a score is no number", images, missing);
   if (r.confirmed_images < kFewestToTell)
     return fmt::format(
-        "{} it scores {}, but they are too few to tell ({} are needed, which are held back of 22)", images,
+        "{} it scores {}, but they are too few to tell ({} are needed, which are held back of 26)", images,
         number(r.confirmed.mean), kFewestToTell);
   const std::string unbeaten = names_of(r, [](const auto& c) { return !c.held_back_beaten; });
   if (unbeaten.empty()) return "not every control is beaten on the images that selection saw";

@@ -61,8 +61,11 @@ TEST(Select, ClaimsAreOfEveryControlAndConfirmed) {
   for (const json& c : j["over_controls"]) {
     every &= c["beaten"].get<bool>();
     EXPECT_EQ(c["beaten"].get<bool>(), c["low"].get<double>() > 0);
-    for (const json& r : j["ranking"])
-      if (r["recipe"] == c["control"]) EXPECT_EQ(c["beaten"], !r["in_best_set"].get<bool>());
+    for (const json& r : j["ranking"]) {
+      if (r["recipe"] == c["control"]) {
+        EXPECT_EQ(c["beaten"], !r["in_best_set"].get<bool>());
+      }
+    }
   }
   EXPECT_EQ(j["beats_controls"], every);
   ASSERT_EQ(j["confirmation"]["over_controls"].size(), 3U);

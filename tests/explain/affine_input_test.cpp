@@ -295,4 +295,24 @@ TEST(AffineInput, TheFirstLayerIsTheOneBehind) {
   EXPECT_TRUE(rules[2].rule.starts_with("zbox")) << rules[2].rule;
 }
 
+// Bounds that nothing reaches change nothing, wherever they stand: the box goes through them.
+TEST(AffineInput, BoxesPassBounds) {
+  const Tensor w = random_tensor({6, 3, 3, 3}, 1);
+  const Tensor b = random_tensor({6}, 2);
+  const Tensor x = random_tensor({2, 3, 5, 5}, 3, 0, 1);
+  const auto bounded = [](Value v) { return v.builder().add(kClip, {v}, {{"min", -100.0}, {"max", 100.0}}); };
+  const Network plain = convolutional([](Value v) { return (v - 0.5) / 0.25; }, w, b, 3, 1);
+  const Network before = convolutional([&](Value v) { return (bounded(v) - 0.5) / 0.25; }, w, b, 3, 1);
+  const Network behind = convolutional([&](Value v) { return bounded((v - 0.5) / 0.25); }, w, b, 3, 1);
+  const Network turned = convolutional([&](Value v) { return bounded((v - 0.5) / -0.25); }, w, b, 3, 1);
+  const Network negative = convolutional([](Value v) { return (v - 0.5) / -0.25; }, w, b, 3, 1);
+  for (const char* recipe : {"deep_taylor:bias=ignore", "deep_taylor:low=-1,high=2,gamma=0.3,bias=ignore"}) {
+    const Tensor right = explain_with(plain, recipe, x, 1);
+    EXPECT_LT(deviation(explain_with(before, recipe, x, 1), right), 1e-4) << recipe;
+    EXPECT_LT(deviation(explain_with(behind, recipe, x, 1), right), 1e-4) << recipe;
+    EXPECT_LT(deviation(explain_with(turned, recipe, x, 1), explain_with(negative, recipe, x, 1)), 1e-4)
+        << recipe;
+  }
+}
+
 }  // namespace heatproof

@@ -101,7 +101,9 @@ TEST(BatchesOf, NetworksThatWereWrittenForOneRowTakeMany) {
     const Network network = written(name, {.batch = 16, .notice = [&](const std::string& s) { said += s; }});
     EXPECT_EQ(network.unit(), 1) << name;
     EXPECT_EQ(network.fit(16), 16) << name;
-    EXPECT_EQ(said, "") << name;
+    // Which subtracts a mean over the batch.
+    EXPECT_EQ(said.find("rows beside it") != std::string::npos, name == std::string("centred"))
+        << name << said;
   }
 }
 
@@ -197,6 +199,33 @@ TEST(BatchesOf, TheProgramSaysOnceThatRowsRunInBatchesOfTheirOwn) {
   EXPECT_LT(deviation(read_npy(output), rows.logits), 1e-5);
   const Outcome refused = heatproof("run " + golden("batch_centred_4.onnx").string() + " " + x);
   EXPECT_EQ(refused.code, 4) << refused.err;
+}
+
+TEST(BatchesOf, WhatAFileSaysOfSeveralRowsIsNotDroppedInSilence) {
+  const auto said_by = [](Value (*make)(Builder&, Value)) {
+    std::string said;
+    const auto specialize = [make](std::int64_t batch) {
+      Builder g;
+      g.output("y", make(g, g.input("x", {DType::f32, {batch, 4}})));
+      return g.build();
+    };
+    const Network network(specialize, {.batch = 8, .notice = [&](const std::string& s) { said += s; }});
+    network.predict(random_tensor({5, 4}, 1));
+    return said;
+  };
+  const auto mean = [](Builder&, Value x) {
+    return x - reduce_sum(x, {0}, true) / static_cast<double>(x.shape()[0]);
+  };
+  EXPECT_NE(said_by(mean).find("rows beside it"), std::string::npos);
+  const auto attention = [](Builder& g, Value x) {
+    const Value scores = g.add(kMatMul, {x, transpose(x, {1, 0})});
+    return g.add(kMatMul, {g.add(kSoftmax, {scores}, {{"axis", std::int64_t{1}}}), x});
+  };
+  EXPECT_NE(said_by(attention).find("rows beside it"), std::string::npos);
+  EXPECT_EQ(said_by([](Builder& g, Value x) { return g.add(kRelu, {x * 2.0}); }), "");
+  // Constants of four rows: there is no one row to begin with.
+  const auto constants = [](Builder& g, Value x) { return x + g.constant(random_tensor({4, 4}, 2)); };
+  EXPECT_THROW(said_by(constants), Error);
 }
 
 }  // namespace heatproof

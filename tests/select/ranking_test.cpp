@@ -91,11 +91,11 @@ TEST(Rank, TellsApartWhatIsDifferent) {
 
 TEST(Rank, SaysNoMoreThanItsImagesCan) {
   // A constant difference on n images: of 2^(n−1) ways to turn images around, one was seen.
-  for (const std::size_t n : {2, 3, 5, 6, 10}) {
+  for (const std::size_t n : {2, 3, 6, 7, 10}) {
     const auto v = normals(n, 0, n);
     const auto ranking = rank({v, plus(v, 1)}, 0);
     EXPECT_GE(ranking[1].p, std::pow(2.0, 1 - static_cast<double>(n))) << n;
-    EXPECT_EQ(ranking[1].in_best_set, n < 6) << n;
+    EXPECT_EQ(ranking[1].in_best_set, n < 7) << n;
     EXPECT_LT(ranking[1].shortfall.low, ranking[1].shortfall.high) << n;  // and no [1, 1]
   }
   EXPECT_EQ(rank({{1}, {5}}, 0)[1].p, 1);
@@ -116,7 +116,7 @@ TEST(Rank, ImagesThatDoNotDifferProveNothing) {
 TEST(Rank, HasExactPValuesOfFewImages) {
   // Differences 1, 2, 3: of four patterns (and their opposites) only one has a sum this large, √ cancels.
   const auto ranking = rank({{0, 0, 0}, {1, 2, 3}}, 0);
-  EXPECT_NEAR(ranking[1].p, 1.4 * 0.25, 1e-9);  // the allowance for skewed scores
+  EXPECT_NEAR(ranking[1].p, 2 * 0.25, 1e-9);  // the allowance for skewed scores
 }
 
 TEST(Rank, AWorseRecipeHasNoLargerP) {

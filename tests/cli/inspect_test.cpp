@@ -51,8 +51,8 @@ TEST(InspectRecipe, NamesWhatIsLeftToTheDerivative) {
 }
 
 TEST(InspectRecipe, GradientsHaveNothingLeft) {
-  for (const auto& row : nlohmann::json::parse(inspect("gated", "--recipe gradient --json"))["rules"])
-    EXPECT_FALSE(row["left_to_derivative"].get<bool>()) << row;
+  const auto json = nlohmann::json::parse(inspect("gated", "--recipe gradient --json"));
+  for (const auto& row : json["rules"]) EXPECT_FALSE(row["left_to_derivative"].get<bool>()) << row;
   EXPECT_TRUE(nlohmann::json::parse(inspect("gated", "--recipe occlusion --json"))["rules"].empty());
 }
 

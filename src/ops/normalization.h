@@ -1,5 +1,5 @@
 // Values that are normalised by their own statistics (LayerNorm, RMSNorm, InstanceNorm, GroupNorm, division
-// by a norm), however they are written.
+// by a Euclidean norm), also in elementary operators.
 //
 // They stay the elementary operators that they are imported as: so they are computed, differentiated and
 // compared with a baseline as ever. Propagation of relevance alone takes them for one operator, since a rule

@@ -60,7 +60,7 @@ std::string default_rule(Value node) {
     case Behaviour::normalization:
       return "pass";
     case Behaviour::linear:
-      return scaled_operand(node) ? "pass" : "norm";
+      return scaled_operand(node) || node.is(kAbs) ? "pass" : "norm";
     default:
       return "gradient";
   }

@@ -1,23 +1,11 @@
 #include "ops/behaviour.h"
 
-#include <algorithm>
-
 #include "ops/arithmetic.h"
+#include "ops/definedness.h"
 #include "ops/normalization.h"
 #include "ops/operators.h"
 
 namespace heatproof {
-
-namespace {
-
-/// Whether a constant is known to be zero nowhere.
-bool is_zero_nowhere(Value c) {
-  if (c.is(kFill)) return c.attributes().number("value", 0) != 0;
-  return c.is(kConstant) && c.dtype() == DType::f32 &&
-         std::ranges::none_of(c.node().constant.data<float>(), [](float v) { return v == 0; });
-}
-
-}  // namespace
 
 std::string_view to_string(Behaviour behaviour) {
   switch (behaviour) {
@@ -65,7 +53,7 @@ Value hand_on(Value node, Value R) {
   const Value x = scaled_operand(node);
   if (node.is(kMul)) {
     const Value c = node.input(node.input(0) == x ? 1 : 0);
-    if (!is_zero_nowhere(c)) R = R * step(abs(c));
+    if (!is_zero_nowhere(c.node())) R = R * step(abs(c));
   }
   return sum_to(R, x.shape());
 }

@@ -277,7 +277,7 @@ const Operator kDiv = {
     .sign = sign_of_product,
     .undefined =
         [](const Graph& g, const Node& n) {
-          return !is_positive(g, n.inputs[1]) && !is_zero_nowhere(g, n.inputs[1]);
+          return !is_positive(g, n.inputs[1]) && !is_zero_nowhere(g.node(n.inputs[1]));
         },
     .traits = {.kind = Kind::scaling, .behaviour = Behaviour::derivative, .elementwise = {.tile = div}}};
 const Operator kPow = {

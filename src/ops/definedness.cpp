@@ -37,8 +37,8 @@ bool positive(const Graph& g, NodeId id, int depth) {
 
 bool is_positive(const Graph& graph, NodeId id) { return positive(graph, id, kDeepest); }
 
-bool is_zero_nowhere(const Graph& graph, NodeId id) {
-  return every(graph.node(id), [](float v) { return v < 0 || v > 0; });
+bool is_zero_nowhere(const Node& constant) {
+  return every(constant, [](float v) { return v < 0 || v > 0; });
 }
 
 }  // namespace heatproof

@@ -9,6 +9,6 @@ namespace heatproof {
 /// products of such, and their roots.
 bool is_positive(const Graph& graph, NodeId id);
 /// Whether every element of a constant is known to be another number than zero.
-bool is_zero_nowhere(const Graph& graph, NodeId id);
+bool is_zero_nowhere(const Node& constant);
 
 }  // namespace heatproof

@@ -102,7 +102,7 @@ const Operator kAbs = {
         },
     .fold = fold_elementwise,
     .sign = always_non_negative,
-    .traits = {.behaviour = Behaviour::elementwise, .elementwise = {.tile = absolute}}};
+    .traits = {.behaviour = Behaviour::linear, .elementwise = {.tile = absolute}}};  // x times its sign
 const Operator kStep = {.name = "Step",
                         .infer = infer_same,
                         .derivative = no_gradient,

@@ -15,6 +15,9 @@ namespace {
 /// The fewest images on which a difference can be told from chance: all 2^(n−1) ways to turn images around,
 /// one of which was seen, have to be more than twenty.
 constexpr std::size_t kFewestToTell = 7;
+/// Below it only large differences are found among many recipes (docs/statistics.md), and a verdict on all of
+/// them is too much.
+constexpr std::size_t kEnoughToJudge = 16;
 
 std::string interval_text(const Estimate& e) {
   if (!std::isfinite(e.low)) return number(e.mean);
@@ -50,9 +53,12 @@ std::string nothing_beats_the_controls(const SelectReport& r) {
     return fmt::format(
         "No explanation beats the controls on {}, which are too few to tell: give {} or more. {}", images,
         kFewestToTell, score);
+  const bool few = r.images < kEnoughToJudge;
   std::string text = fmt::format(
-      "No explanation beats the controls on {}: do not trust any of these heatmaps for this network. {}",
-      images, score);
+      "No explanation beats the controls on {}: {}. {}", images,
+      few ? "that may be for want of images, so give more before trusting or discarding these heatmaps"
+          : "do not trust any of these heatmaps for this network",
+      score);
   if (!unbeaten.empty()) text += fmt::format(" Not beaten: {}.", unbeaten);
   if (!missing.empty()) text += fmt::format(" Not compared, since a score is no number: {}.", missing);
   return text;

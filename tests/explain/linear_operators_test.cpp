@@ -53,6 +53,8 @@ const std::vector<std::pair<const char*, Block>>& blocks() {
       {"SubBroadcastLeft", [](Value x, auto s) { return mean(other(x, s), {2}, true) - x; }},
       {"SubOfItself", [](Value x, auto) { return x - 0.4 * x; }},
       {"Neg", [](Value x, auto) { return -x; }},
+      {"Abs", [](Value x, auto s) { return x.builder().add(kAbs, {convolution(x, 5, s)}); }},
+      {"AbsOfADifference", [](Value x, auto s) { return x.builder().add(kAbs, {x - other(x, s)}); }},
       {"DoubleNeg", [](Value x, auto) { return -(-x * 2.0); }},
       {"CRelu",
        [](Value x, auto) {

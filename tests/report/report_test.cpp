@@ -160,7 +160,11 @@ TEST(Headline, SaysWhatWasFound) {
   EXPECT_NE(headline(r).find("Use `lrp_zplus`"), std::string::npos);
   EXPECT_NE(headline(r).find("again beats every control"), std::string::npos);
   r.beats_controls = false;
-  EXPECT_NE(headline(r).find("No explanation beats the controls"), std::string::npos);
+  for (const auto& [images, words] : {std::pair(64, "do not trust any"), {8, "for want of images"}}) {
+    r.images = static_cast<std::size_t>(images);
+    EXPECT_NE(headline(r).find("No explanation beats the controls"), std::string::npos);
+    EXPECT_NE(headline(r).find(words), std::string::npos) << headline(r);
+  }
   r.beats_controls = true;
   r.images = 1;
   EXPECT_NE(headline(r).find("no evidence"), std::string::npos);

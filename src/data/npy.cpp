@@ -3,73 +3,21 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <bit>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <optional>
-#include <regex>
 
+#include "data/npy_header.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
 
 namespace {
 
-constexpr std::int64_t kMostElements = std::int64_t{1} << 32;
-
-struct Header {
-  char kind = 'f';
-  int bytes = 4;
-  bool swapped = false;
-  bool fortran = false;
-  Shape shape;
-  std::size_t data = 0;  // offset of the elements
-};
+using Header = NpyHeader;
 
 [[noreturn]] void fail(const std::string& name, const std::string& what) {
   throw InputError(fmt::format("{}: {}", name, what));
-}
-
-Header parse_header(std::string_view bytes, const std::string& name) {
-  if (bytes.size() < 12 || bytes.substr(0, 6) != "\x93NUMPY")
-    fail(name, "not a .npy file; save it with numpy.save");
-  const int version = static_cast<unsigned char>(bytes[6]);
-  const auto byte = [&](std::size_t i) {
-    return static_cast<std::size_t>(static_cast<unsigned char>(bytes[i]));
-  };
-  const std::size_t prefix = version == 1 ? 10 : 12;
-  const std::size_t length =
-      version == 1 ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
-  if (version < 1 || version > 3 || length > bytes.size() - prefix)
-    fail(name, "its header is damaged or truncated");
-  const std::string text(bytes.substr(prefix, length));
-  Header h;
-  h.data = prefix + length;
-  std::smatch match;
-  if (!std::regex_search(text, match, std::regex("'descr': *'([<>|=])([a-zA-Z?])(\\d+)'")))
-    fail(name, "its element type is not a number; save plain arrays");
-  h.swapped = match[1] == ">";
-  h.kind = match[2].str()[0];
-  h.bytes = std::stoi(match[3].str().substr(0, 3));
-  h.fortran = std::regex_search(text, std::regex("'fortran_order': *True"));
-  if (!std::regex_search(text, match, std::regex("'shape': *\\(([^)]*)\\)")))
-    fail(name, "its header has no shape");
-  const std::string dims = match[1];
-  std::int64_t elements = 1;
-  for (const char* p = dims.data(); p < dims.data() + dims.size();) {
-    std::int64_t d = 0;
-    const auto [end, error] = std::from_chars(p, dims.data() + dims.size(), d);
-    if (error != std::errc()) {
-      ++p;
-      continue;
-    }
-    if (d < 0 || (d > 0 && elements > kMostElements / d)) fail(name, "its shape is too large");
-    elements *= d;
-    h.shape.push_back(d);
-    p = end;
-  }
-  return h;
 }
 
 float half_to_float(std::uint16_t h) {
@@ -107,35 +55,21 @@ double load_number(const Header& h, const char* at) {
                         : static_cast<double>(load<std::int64_t>(at, h.swapped));
 }
 
-bool is_bytes(const Header& h) { return h.kind == 'u' && h.bytes == 1; }
-
-DType dtype_of(const Header& h) {
-  return h.kind == 'f' ? DType::f32 : h.kind == 'b' ? DType::boolean : DType::i64;
-}
-
-/// Throws for element types that are not read, and where there are fewer bytes of data than the shape needs.
-void check_header(const Header& h, std::size_t data_bytes, const std::string& name) {
-  const std::int64_t n = h.shape.elements();
-  const bool known =
-      (h.kind == 'f' && (h.bytes == 2 || h.bytes == 4 || h.bytes == 8)) ||
-      ((h.kind == 'i' || h.kind == 'u') && (h.bytes == 1 || h.bytes == 2 || h.bytes == 4 || h.bytes == 8)) ||
-      (h.kind == 'b' && h.bytes == 1);
-  if (!known)
-    fail(name,
-         fmt::format("element type {}{} is not supported; use float32, int64 or bool", h.kind, h.bytes));
-  if (static_cast<std::int64_t>(data_bytes) < n * h.bytes) {
-    fail(name, fmt::format("holds {} bytes of data, its shape {} needs {}; it is truncated", data_bytes,
-                           to_string(h.shape), n * h.bytes));
-  }
+std::int64_t load_integer(const Header& h, const char* at, const std::string& name) {
+  if (h.bytes < 8) return static_cast<std::int64_t>(load_number(h, at));
+  const auto value = load<std::int64_t>(at, h.swapped);
+  if (h.kind == 'u' && value < 0)
+    fail(name, fmt::format("value {} is above the largest int64; use smaller numbers",
+                           static_cast<std::uint64_t>(value)));
+  return value;
 }
 
 /// All elements of the header's shape, which start at `data`.
-Tensor elements_of(const Header& h, const char* data) {
+Tensor elements_of(const Header& h, const char* data, const std::string& name) {
   const std::int64_t n = h.shape.elements();
-  const DType dtype = dtype_of(h);
+  const DType dtype = h.dtype();
   Tensor t = Tensor::empty(dtype, h.shape);
-  if (!h.fortran && !h.swapped &&
-      ((h.kind == 'f' && h.bytes == 4) || (h.kind == 'i' && h.bytes == 8) || h.kind == 'b')) {
+  if (!h.fortran && !h.swapped && ((h.kind == 'f' && h.bytes == 4) || (h.kind == 'i' && h.bytes == 8))) {
     std::memcpy(t.raw(), data, t.bytes());
     return t;
   }
@@ -150,16 +84,14 @@ Tensor elements_of(const Header& h, const char* data) {
         step *= h.shape[i];
       }
     }
-    const double value = load_number(h, data + from * h.bytes);
+    const char* at = data + from * h.bytes;
     const auto to = static_cast<std::size_t>(k);
     if (dtype == DType::f32)
-      t.data<float>()[to] = static_cast<float>(value);
+      t.data<float>()[to] = static_cast<float>(load_number(h, at));
     else if (dtype == DType::i64)
-      t.data<std::int64_t>()[to] = h.bytes == 8 && h.kind == 'i'
-                                       ? load<std::int64_t>(data + from * 8, h.swapped)
-                                       : static_cast<std::int64_t>(value);
+      t.data<std::int64_t>()[to] = load_integer(h, at, name);
     else
-      static_cast<std::uint8_t*>(t.raw())[to] = value != 0;
+      static_cast<std::uint8_t*>(t.raw())[to] = *at != 0;
   }
   return t;
 }
@@ -182,12 +114,9 @@ std::string_view bytes_of(const Tensor& t) { return {static_cast<const char*>(t.
 }  // namespace
 
 Tensor parse_npy(std::string_view bytes, const std::string& name) {
-  const Header h = parse_header(bytes, name);
-  check_header(h, bytes.size() - h.data, name);
-  return elements_of(h, bytes.data() + h.data);
+  const Header h = parse_npy_header(bytes, bytes.size(), name);
+  return elements_of(h, bytes.data() + h.data, name);
 }
-
-bool holds_bytes(std::string_view npy, const std::string& name) { return is_bytes(parse_header(npy, name)); }
 
 struct NpyFile::State {
   std::string name;
@@ -197,27 +126,25 @@ struct NpyFile::State {
 };
 
 NpyFile::NpyFile(const std::filesystem::path& path) : state_(std::make_unique<State>()) {
-  constexpr std::size_t kHeader = 1 << 16;
   State& s = *state_;
   s.name = path.filename().string();
   std::error_code error;
   if (std::filesystem::is_regular_file(path, error)) {
     s.file.emplace(path);
-    s.header = parse_header(s.file->read(0, kHeader), s.name);
-    check_header(s.header, s.file->size() - s.header.data, s.name);
+    s.header = parse_npy_header(s.file->read(0, kMostNpyHeader), s.file->size(), s.name);
     if (!s.header.fortran && !s.header.shape.empty()) return;
     s.file.reset();
   }
   const std::string bytes = read_file(path);
-  s.header = parse_header(bytes, s.name);
-  s.whole = parse_npy(bytes, s.name);
+  s.header = parse_npy_header(bytes, bytes.size(), s.name);
+  s.whole = elements_of(s.header, bytes.data() + s.header.data, s.name);
 }
 NpyFile::NpyFile(NpyFile&&) noexcept = default;
 NpyFile::~NpyFile() = default;
 
 const Shape& NpyFile::shape() const { return state_->header.shape; }
-DType NpyFile::dtype() const { return dtype_of(state_->header); }
-bool NpyFile::bytes() const { return is_bytes(state_->header); }
+DType NpyFile::dtype() const { return state_->header.dtype(); }
+bool NpyFile::bytes() const { return state_->header.pixels(); }
 
 Tensor NpyFile::rows(std::int64_t begin, std::int64_t end) const {
   const State& s = *state_;
@@ -229,7 +156,7 @@ Tensor NpyFile::rows(std::int64_t begin, std::int64_t end) const {
   const std::size_t wanted = row * static_cast<std::size_t>(end - begin);
   const std::string bytes = s.file->read(part.data + row * static_cast<std::size_t>(begin), wanted);
   if (bytes.size() < wanted) fail(s.name, "became shorter while it was read");
-  return elements_of(part, bytes.data());
+  return elements_of(part, bytes.data(), s.name);
 }
 
 NpyWriter::NpyWriter(const std::filesystem::path& path, std::int64_t most) : file_(path), most_(most) {}

@@ -16,8 +16,6 @@ namespace heatproof {
 Tensor read_npy(const std::filesystem::path& path);
 /// The same from memory; `name` is used in errors.
 Tensor parse_npy(std::string_view bytes, const std::string& name);
-/// Whether the elements of an array in memory are uint8.
-bool holds_bytes(std::string_view npy, const std::string& name);
 /// Numbers or truth values as f32.
 Tensor to_float(const Tensor& tensor);
 /// Version 1.0, little-endian, C order.
@@ -59,8 +57,8 @@ class NpyWriter {
   std::string held_;  // for pipes, whose header cannot be written last
 };
 
-/// All arrays of a zip, stored or deflated, by name without ".npy". Throws InputError for damaged or
-/// oversized files.
+/// All arrays of a zip, stored or deflated, by name without ".npy". Throws InputError for damaged files, and
+/// for those that would take far more memory than they have bytes.
 std::map<std::string, Tensor> read_npz(const std::filesystem::path& path);
 /// The same, and the names of those whose elements are uint8.
 std::map<std::string, Tensor> read_npz(const std::filesystem::path& path, std::set<std::string>& bytes);

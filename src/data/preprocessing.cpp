@@ -4,17 +4,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
-#include "base/files.h"
+#include "data/image.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
 
 namespace {
-
-constexpr std::int64_t kMostPixels = 200'000'000;
 
 double at(const std::vector<double>& values, std::size_t i, double otherwise) {
   return values.empty() ? otherwise : values[values.size() == 1 ? 0 : i];
@@ -32,23 +29,21 @@ float value_of(double pixel, double range, double mean, double std) {
   return static_cast<float>((pixel * (range / 255.0) - mean) / std);
 }
 
-cv::Mat decode(const std::filesystem::path& path, int flags) {
-  const std::string bytes = read_file(path);
-  cv::Mat image;
-  try {
-    const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
-    if (!bytes.empty()) image = cv::imdecode(raw, flags);
-  } catch (const cv::Exception& e) {
+/// What a network takes is read whole, as four bytes per value, and so is what is cropped of it.
+constexpr std::int64_t kMostInputPixels = std::int64_t{1} << 26;
+
+/// Throws where resizing or cropping would take more than a network's input can have.
+void check_fitting(double rows, double cols, double height, double width) {
+  if (rows * cols > static_cast<double>(kMostPixels) || rows > kMostSide || cols > kMostSide)
     throw InputError(
-        fmt::format("{}: cannot be decoded ({}); convert it to PNG or JPEG", path.string(), e.err));
-  }
-  if (image.empty())
+        fmt::format("would be resized to {:.0f}x{:.0f} pixels, too many; use a smaller --resize or --size, "
+                    "or crop it",
+                    cols, rows));
+  if (height * width > static_cast<double>(kMostInputPixels))
     throw InputError(
-        fmt::format("{}: not an image, or damaged; give a PNG, JPEG or .npy file", path.string()));
-  if (std::int64_t{image.rows} * image.cols > kMostPixels)
-    throw InputError(
-        fmt::format("{}: {}x{} pixels are too many; scale it down", path.string(), image.cols, image.rows));
-  return image;
+        fmt::format("{:.0f}x{:.0f} pixels are too many for a network's input, at most {} million are fed; "
+                    "use --size",
+                    width, height, kMostInputPixels >> 20));
 }
 
 /// Shorter side to `resize`, then the centre crop; without `resize`, a crop larger than the image scales it
@@ -63,6 +58,7 @@ cv::Mat fit(cv::Mat image, const Preprocessing& p, bool mask) {
   const double least =
       std::max(static_cast<double>(height) / image.rows, static_cast<double>(width) / image.cols);
   const double scale = std::max(wanted, least);
+  check_fitting(image.rows * scale, image.cols * scale, height, width);
   if (std::abs(scale - 1) > 1e-9) {
     const int rows = std::max(height, static_cast<int>(std::lround(image.rows * scale)));
     const int cols = std::max(width, static_cast<int>(std::lround(image.cols * scale)));
@@ -148,16 +144,29 @@ ImageAxes image_axes(const std::vector<std::int64_t>& dims) {
 }
 
 Photo load_photo(const std::filesystem::path& path, const Preprocessing& p) {
-  const cv::Mat whole = decode(path, cv::IMREAD_COLOR);
   cv::Mat rgb;
-  cv::cvtColor(fit(whole, p, false), rgb, cv::COLOR_BGR2RGB);
+  std::int64_t height = 0;
+  std::int64_t width = 0;
+  std::string oddity;
+  {
+    DecodedImage image = decode_image(path, false);
+    height = image.pixels.rows, width = image.pixels.cols;
+    oddity = std::move(image.oddity);
+    try {
+      cv::cvtColor(fit(image.pixels, p, false), rgb, cv::COLOR_BGR2RGB);
+    } catch (const InputError& e) {
+      throw InputError(fmt::format("{}: {}", path.string(), e.what()));
+    }
+  }
   Photo photo = photo_of({rgb.datastart, rgb.dataend}, rgb.rows, rgb.cols, p);
-  photo.height = whole.rows, photo.width = whole.cols;
+  photo.height = height, photo.width = width;
+  photo.oddity = std::move(oddity);
   return photo;
 }
 
 Tensor read_gray(const std::filesystem::path& path) {
-  const cv::Mat gray = decode(path, cv::IMREAD_GRAYSCALE);
+  const DecodedImage image = decode_image(path, true);
+  const cv::Mat& gray = image.pixels;
   Tensor mask = Tensor::empty(DType::f32, {gray.rows, gray.cols});
   for (std::int64_t i = 0; i < mask.elements(); ++i)
     mask.data<float>()[static_cast<std::size_t>(i)] = gray.data[i] > 127 ? 1.0F : 0.0F;

@@ -46,6 +46,7 @@ struct Photo {
   Tensor input;                        // [1, C, H, W]
   std::vector<std::uint8_t> rgb;       // H·W·3: the crop, for display
   std::int64_t height = 0, width = 0;  // before resize and crop
+  std::string oddity;                  // what a reader should know of its file; mostly empty
 };
 
 /// Pixels [height, width, 3] that need no resizing. Throws Error where their number is another.

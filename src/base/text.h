@@ -35,4 +35,21 @@ inline std::string shortened(std::string_view text, std::size_t most) {
   return std::string(text.substr(0, most)) + "...";
 }
 
+/// The text, or its beginning and its end where it is longer than `most` bytes: names and lists of a file may
+/// be megabytes long, and messages are lines. No character of UTF-8 is cut apart.
+inline std::string abbreviated(std::string_view text, std::size_t most = 60) {
+  if (text.size() <= most) return std::string(text);
+  const auto inside = [&](std::size_t at) {  // of a character
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U;
+  };
+  constexpr std::string_view kGap = "...";
+  constexpr std::size_t kLongest = 4;  // bytes of a character; more are no UTF-8, and cut anywhere
+  const std::size_t kept = most > kGap.size() ? most - kGap.size() : 0;
+  std::size_t head = kept - kept / 2;
+  std::size_t tail = text.size() - kept / 2;
+  for (std::size_t i = 0; i < kLongest && head > 0 && inside(head); ++i) --head;
+  for (std::size_t i = 0; i < kLongest && inside(tail); ++i) ++tail;
+  return std::string(text.substr(0, head)).append(kGap).append(text.substr(tail));
+}
+
 }  // namespace heatproof

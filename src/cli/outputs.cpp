@@ -62,12 +62,15 @@ nlohmann::json Outputs::top(std::span<const float> logits, bool print) const {
 }
 
 nlohmann::json Outputs::classes(std::span<const float> logits, bool print) const {
+  // A probability is a sum over all classes. Of many, the likeliest are those of the largest logits.
+  constexpr std::size_t kMany = 4096;
+  const bool ranked = probability_.choices > 1 && logits.size() > kMany;
   std::vector<double> scores;
   for (std::size_t c = 0; c < logits.size(); ++c)
-    scores.push_back(score(logits, static_cast<std::int64_t>(c)));
+    scores.push_back(ranked ? logits[c] : score(logits, static_cast<std::int64_t>(c)));
   nlohmann::json list = nlohmann::json::array();
   for (const std::int64_t c : largest(scores)) {
-    const double s = scores[static_cast<std::size_t>(c)];
+    const double s = ranked ? score(logits, c) : scores[static_cast<std::size_t>(c)];
     const std::string label = labels_.name(c);
     list.push_back({{"class", c}, {"label", label}, {probability_ ? "probability" : "value", s}});
     const bool named = probability_ || !labels_.empty();

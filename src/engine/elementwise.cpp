@@ -129,21 +129,6 @@ std::vector<NodeId> collect(const Lowering& l, NodeId root) {
   return {members.begin(), members.end()};  // ids are in topological order
 }
 
-/// Computes what the members need from outside; true when something was pending (it may have computed members
-/// as well).
-bool compute_inputs(Lowering& l, const std::vector<NodeId>& members) {
-  bool pending = false;
-  for (NodeId id : members) {
-    for (NodeId input : l.node(id).inputs) {
-      if (std::ranges::binary_search(members, input) || l.has_result(input) || l.node(input).op == &kFill)
-        continue;
-      l.operand(input);
-      pending = true;
-    }
-  }
-  return pending;
-}
-
 Layout choose_layout(const std::vector<Operand>& operands, const Shape& shape) {
   for (const Operand& operand : operands) {
     if (operand.shape != shape || operand.layout.plain()) continue;
@@ -344,10 +329,50 @@ bool is_elementwise(const Graph& graph, NodeId id) {
          });
 }
 
+namespace {
+
+/// One step while what its members need from outside is computed, member by member.
+struct Waiting {
+  NodeId root;
+  std::vector<NodeId> members;
+  std::size_t member = 0, input = 0;  // what is looked at next
+  bool pending = false;               // something was computed, members perhaps as well
+};
+
+/// The next input of the members that is not computed yet; kNone at the end.
+NodeId next_pending(const Lowering& l, Waiting& w) {
+  for (; w.member < w.members.size(); ++w.member, w.input = 0) {
+    const auto& inputs = l.node(w.members[w.member]).inputs;
+    while (w.input < inputs.size()) {
+      const NodeId input = inputs[w.input++];
+      if (!std::ranges::binary_search(w.members, input) && !l.has_result(input) && l.node(input).op != &kFill)
+        return input;
+    }
+  }
+  return kNone;
+}
+
+}  // namespace
+
+/// With a stack of its own: chains of elementwise nodes may be as long as the network.
 void emit_elementwise(Lowering& lowering, NodeId root) {
-  std::vector<NodeId> members = collect(lowering, root);
-  while (compute_inputs(lowering, members)) members = collect(lowering, root);
-  Assembler(lowering, std::move(members)).emit();
+  std::vector<Waiting> stack{{root, collect(lowering, root)}};
+  while (!stack.empty()) {
+    Waiting& w = stack.back();
+    if (const NodeId input = next_pending(lowering, w); input != kNone) {
+      w.pending = true;
+      if (is_elementwise(lowering.graph(), input)) {
+        stack.push_back({input, collect(lowering, input)});
+      } else {
+        lowering.operand(input);
+      }
+    } else if (w.pending) {
+      w = {w.root, collect(lowering, w.root)};
+    } else {
+      Assembler(lowering, std::move(w.members)).emit();
+      stack.pop_back();
+    }
+  }
 }
 
 }  // namespace heatproof

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <unordered_set>
 
+#include "base/text.h"
 #include "engine/elementwise.h"
 #include "engine/packed_weights.h"
 #include "graph/operator.h"
@@ -14,6 +16,8 @@
 namespace heatproof {
 
 namespace {
+
+constexpr int kDeepest = 1000;  // nodes that wait for one another while they are lowered
 
 std::shared_ptr<void> allocate(std::size_t bytes) {
   const std::size_t size = std::max<std::size_t>((bytes + 63) / 64 * 64, 64);
@@ -61,6 +65,7 @@ Lowering::Lowering(const Graph& graph, std::vector<StatePort> known_states, Conv
       doubtful_(graph.nodes().size(), false),
       fused_(graph.nodes().size(), false),
       released_(graph.nodes().size(), false),
+      read_by_(graph.nodes().size(), 0),
       results_(graph.nodes().size()) {
   for (const Output& output : graph.outputs()) is_output_[static_cast<std::size_t>(output.id)] = true;
   for (NodeId id = 0; id < graph.size(); ++id) {
@@ -84,10 +89,19 @@ NodeId Lowering::sole_user(NodeId id) const {
   return users.size() == 1 && !is_output(id) ? users[0] : kNone;
 }
 
-bool Lowering::available(NodeId id) const {
-  if (has_result(id) || node(id).op == &kConstant || node(id).op == &kFill) return true;
-  return is_elementwise(graph_, id) &&
-         std::ranges::all_of(node(id).inputs, [&](NodeId i) { return i == kNone || available(i); });
+bool Lowering::available(NodeId first) const {
+  std::unordered_set<NodeId> seen{first};
+  std::vector<NodeId> open{first};
+  while (!open.empty()) {
+    const NodeId id = open.back();
+    open.pop_back();
+    if (has_result(id) || node(id).op == &kConstant || node(id).op == &kFill) continue;
+    if (!is_elementwise(graph_, id)) return false;
+    for (NodeId i : node(id).inputs) {
+      if (i != kNone && seen.insert(i).second) open.push_back(i);
+    }
+  }
+  return true;
 }
 
 BufferId Lowering::new_buffer(std::size_t bytes) {
@@ -102,25 +116,33 @@ void Lowering::hold(NodeId id, const Operand& value) {
   ++buffers_[static_cast<std::size_t>(value.buffer)].holders;
 }
 
-bool Lowering::is_read(NodeId id) const {
-  // What is fused is read when the last of what it is fused with is computed.
-  return std::ranges::all_of(users_[static_cast<std::size_t>(id)], [&](NodeId user) {
-    return has_result(user) || (fused_[static_cast<std::size_t>(user)] && !is_output(user) && is_read(user));
-  });
+bool Lowering::is_read(NodeId id) {
+  // What is fused is read when the last of what it is fused with is computed. What was read stays read, so
+  // that users are looked at once.
+  const auto& users = users_[static_cast<std::size_t>(id)];
+  std::size_t& at = read_by_[static_cast<std::size_t>(id)];
+  while (at < users.size() && (has_result(users[at]) || (fused_[static_cast<std::size_t>(users[at])] &&
+                                                         !is_output(users[at]) && is_read(users[at]))))
+    ++at;
+  return at == users.size();
 }
 
-void Lowering::release(NodeId id) {
-  if (id == kNone || !constant(id) || is_output(id) || !has_result(id) ||
-      released_[static_cast<std::size_t>(id)])
-    return;
-  if (!is_read(id)) return;
-  released_[static_cast<std::size_t>(id)] = true;
-  Buffer& buffer = buffers_[static_cast<std::size_t>(results_[static_cast<std::size_t>(id)].buffer)];
-  if (--buffer.holders == 0 && !buffer.read) {
-    buffer.constant.reset();
-    buffer.released = true;
+void Lowering::release(NodeId first) {
+  std::vector<NodeId> open{first};
+  while (!open.empty()) {
+    const NodeId id = open.back();
+    open.pop_back();
+    if (id == kNone || !constant(id) || is_output(id) || !has_result(id) ||
+        released_[static_cast<std::size_t>(id)] || !is_read(id))
+      continue;
+    released_[static_cast<std::size_t>(id)] = true;
+    Buffer& buffer = buffers_[static_cast<std::size_t>(results_[static_cast<std::size_t>(id)].buffer)];
+    if (--buffer.holders == 0 && !buffer.read) {
+      buffer.constant.reset();
+      buffer.released = true;
+    }
+    open.insert(open.end(), node(id).inputs.begin(), node(id).inputs.end());
   }
-  for (NodeId input : node(id).inputs) release(input);
 }
 
 Operand Lowering::result(NodeId id, Layout layout) {
@@ -289,7 +311,12 @@ void Lowering::lower(NodeId id) {
     throw UnsupportedError(
         fmt::format("node '{}' ({}): the engine cannot compute it at run time", n.name, n.op->name));
   }
-  ++depth_;
+  // Only constants are computed when they are asked for, one from another.
+  if (++depth_ > kDeepest)
+    throw UnsupportedError(fmt::format(
+        "node '{}' ({}): more than {} constants are computed one from another; simplify the model "
+        "(onnxsim) so that they are known",
+        abbreviated(n.name), n.op->name, kDeepest));
   n.op->lower(*this, id);
   lowered_.push_back(id);
   if (!has_result(id) && !fused_[static_cast<std::size_t>(id)])

@@ -163,7 +163,7 @@ class Lowering {
   void load_constant(NodeId id);
   void hold(NodeId id, const Operand& value);
   /// Whether all that reads the value has been emitted, once no node is being lowered.
-  bool is_read(NodeId id) const;
+  bool is_read(NodeId id);
   /// Frees what was known at compile time only to compute other constants, once they are all known.
   void release(NodeId id);
   Operand reorder(const Operand& from, Layout layout);
@@ -174,6 +174,7 @@ class Lowering {
   dnnl::engine engine_;
   std::vector<std::vector<NodeId>> users_;
   std::vector<bool> is_output_, constant_, doubtful_, fused_, released_;
+  std::vector<std::size_t> read_by_;  // users that are known to have read a value
   std::vector<Operand> results_;
   int depth_ = 0;                                        // of nodes that are being lowered
   std::vector<NodeId> lowered_;                          // since the outermost began

@@ -1,13 +1,20 @@
 #include "engine/memory_plan.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <numeric>
+#include <queue>
+#include <set>
 
 namespace heatproof {
 
 namespace {
 
 constexpr std::int64_t kAlignment = 64;
+// Each buffer is compared with all that were placed before it, which is a second for so many: explanations of
+// the largest networks have some ten thousand.
+constexpr std::size_t kMostFitted = 30'000;
 
 struct Lifetime {
   int first = -1;
@@ -16,6 +23,51 @@ struct Lifetime {
     first = first < 0 ? time : std::min(first, time);
     last = std::max(last, time);
   }
+};
+
+/// Memory that nobody uses, between what is used; behind all there is more.
+class Gaps {
+ public:
+  std::int64_t take(std::int64_t bytes) {
+    const auto fits = by_size_.lower_bound({bytes, 0});
+    if (fits == by_size_.end()) {
+      const std::int64_t offset = end_;
+      end_ += bytes;
+      return offset;
+    }
+    const auto [size, offset] = *fits;
+    remove(offset, size);
+    if (size > bytes) add(offset + bytes, size - bytes);
+    return offset;
+  }
+
+  void give(std::int64_t offset, std::int64_t bytes) {
+    const auto next = by_offset_.lower_bound(offset);
+    if (next != by_offset_.begin()) {
+      const auto [before, size] = *std::prev(next);
+      if (before + size == offset) remove(before, size), offset = before, bytes += size;
+    }
+    if (const auto after = by_offset_.find(offset + bytes); after != by_offset_.end()) {
+      const std::int64_t size = after->second;
+      remove(offset + bytes, size);
+      bytes += size;
+    }
+    add(offset, bytes);
+  }
+
+ private:
+  void add(std::int64_t offset, std::int64_t bytes) {
+    by_offset_.emplace(offset, bytes);
+    by_size_.emplace(bytes, offset);
+  }
+  void remove(std::int64_t offset, std::int64_t bytes) {
+    by_offset_.erase(offset);
+    by_size_.erase({bytes, offset});
+  }
+
+  std::map<std::int64_t, std::int64_t> by_offset_;
+  std::set<std::pair<std::int64_t, std::int64_t>> by_size_;
+  std::int64_t end_ = 0;
 };
 
 class Planner {
@@ -63,16 +115,9 @@ class Planner {
     for (BufferId id = 0; id < static_cast<BufferId>(buffers_.size()); ++id) {
       if (root(id) == id && life(id).first >= 0 && !elsewhere(id)) order.push_back(id);
     }
-    std::ranges::stable_sort(order, [&](BufferId a, BufferId b) { return bytes(a) > bytes(b); });
     MemoryPlan plan;
     plan.offsets.assign(buffers_.size(), -1);
-    std::vector<BufferId> placed;
-    for (BufferId id : order) {
-      const std::int64_t offset = first_fit(id, placed, plan.offsets);
-      plan.offsets[static_cast<std::size_t>(id)] = offset;
-      plan.arena_bytes = std::max(plan.arena_bytes, static_cast<std::size_t>(offset + bytes(id)));
-      placed.push_back(id);
-    }
+    order.size() <= kMostFitted ? fit(std::move(order), plan) : take_turns(std::move(order), plan);
     for (BufferId id = 0; id < static_cast<BufferId>(buffers_.size()); ++id) {
       plan.offsets[static_cast<std::size_t>(id)] = plan.offsets[static_cast<std::size_t>(root(id))];
     }
@@ -95,22 +140,49 @@ class Planner {
     return std::max<std::int64_t>((size + kAlignment - 1) / kAlignment * kAlignment, kAlignment);
   }
 
-  std::int64_t first_fit(BufferId id, const std::vector<BufferId>& placed,
-                         const std::vector<std::int64_t>& offsets) {
-    std::vector<std::pair<std::int64_t, std::int64_t>>
-        taken;  // [begin, end) of buffers alive at the same time
-    for (BufferId other : placed) {
-      if (life(other).first > life(id).last || life(id).first > life(other).last) continue;
-      const std::int64_t begin = offsets[static_cast<std::size_t>(other)];
-      taken.emplace_back(begin, begin + bytes(other));
+  /// First fit in the order of decreasing size.
+  void fit(std::vector<BufferId> order, MemoryPlan& plan) {
+    std::ranges::stable_sort(order, [&](BufferId a, BufferId b) { return bytes(a) > bytes(b); });
+    struct Placed {
+      std::int64_t begin, end;
+      Lifetime life;
+    };
+    std::vector<Placed> placed;  // by where they begin
+    for (BufferId id : order) {
+      const Lifetime mine = life(id);
+      std::int64_t offset = 0;
+      for (const Placed& other : placed) {
+        if (other.life.first > mine.last || mine.first > other.life.last) continue;
+        if (offset + bytes(id) <= other.begin) break;
+        offset = std::max(offset, other.end);
+      }
+      put(id, offset, plan);
+      const auto behind = std::ranges::upper_bound(placed, offset, {}, &Placed::begin);
+      placed.insert(behind, {offset, offset + bytes(id), mine});
     }
-    std::ranges::sort(taken);
-    std::int64_t offset = 0;
-    for (const auto& [begin, end] : taken) {
-      if (offset + bytes(id) <= begin) break;
-      offset = std::max(offset, end);
+  }
+
+  /// Step by step: each buffer takes the smallest gap that is large enough when it is first needed, and gives
+  /// it back after its last use.
+  void take_turns(std::vector<BufferId> order, MemoryPlan& plan) {
+    std::ranges::stable_sort(order, {}, [&](BufferId id) { return life(id).first; });
+    Gaps gaps;
+    using Alive = std::pair<int, BufferId>;  // by their ends
+    std::priority_queue<Alive, std::vector<Alive>, std::greater<>> alive;
+    for (BufferId id : order) {
+      while (!alive.empty() && alive.top().first < life(id).first) {
+        const BufferId done = alive.top().second;
+        gaps.give(plan.offsets[static_cast<std::size_t>(done)], bytes(done));
+        alive.pop();
+      }
+      put(id, gaps.take(bytes(id)), plan);
+      alive.emplace(life(id).last, id);
     }
-    return offset;
+  }
+
+  void put(BufferId id, std::int64_t offset, MemoryPlan& plan) const {
+    plan.offsets[static_cast<std::size_t>(id)] = offset;
+    plan.arena_bytes = std::max(plan.arena_bytes, static_cast<std::size_t>(offset + bytes(id)));
   }
 
   const std::vector<Buffer>& buffers_;

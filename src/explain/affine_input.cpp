@@ -1,6 +1,7 @@
 #include "explain/affine_input.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "graph/operator.h"
 #include "ops/arithmetic.h"
@@ -212,19 +213,31 @@ std::pair<Value, Value> AffineImages::box(Value v, bool of_moved) const {
 }
 
 std::pair<Value, Value> AffineImages::box_behind(Value v) const {
-  const Value operand = v.is(kClip) || v.is(kRelu) ? v.input(0) : scaled_operand(v);
-  if (!operand || operand.constant() || v.shape() != operand.shape()) return {low_, high_};
-  const auto edges = box(operand, false);
-  if (!edges.first || !edges.second) return {low_, high_};
+  // Down to a value whose box is known, then up again: chains may be as long as the network.
+  std::vector<std::pair<Value, Value>> moves;  // nodes and the operands whose boxes they move
+  const std::pair whole(low_, high_);
+  if (!low_ || !high_) return whole;
+  while (of(v) == nullptr) {
+    const Value operand = v.is(kClip) || v.is(kRelu) ? v.input(0) : scaled_operand(v);
+    if (!operand || operand.constant() || v.shape() != operand.shape()) break;
+    moves.emplace_back(v, operand);
+    v = operand;
+  }
+  auto edges = of(v) != nullptr ? box(v, false) : whole;
+  if (!edges.first || !edges.second) return whole;
   Builder& g = v.builder();
-  const auto moved = [&](Value edge) {
-    std::vector<Value> inputs;
-    for (std::size_t i = 0; i < v.inputs(); ++i) inputs.push_back(v.input(i) == operand ? edge : v.input(i));
-    return g.add(*v.node().op, std::move(inputs), v.attributes());
-  };
-  const Value a = moved(edges.first);
-  const Value b = moved(edges.second);
-  return {g.add(kMin, {a, b}), g.add(kMax, {a, b})};
+  for (const auto& [node, operand] : moves | std::views::reverse) {
+    const auto moved = [&](Value edge) {
+      std::vector<Value> inputs;
+      for (std::size_t i = 0; i < node.inputs(); ++i)
+        inputs.push_back(node.input(i) == operand ? edge : node.input(i));
+      return g.add(*node.node().op, std::move(inputs), node.attributes());
+    };
+    const Value a = moved(edges.first);
+    const Value b = moved(edges.second);
+    edges = {g.add(kMin, {a, b}), g.add(kMax, {a, b})};
+  }
+  return edges;
 }
 
 std::optional<Linear> AffineImages::folded(Value node, const Linear& layer) const {

@@ -11,6 +11,7 @@
 #include "heatproof/error.h"
 #include "ops/arithmetic.h"
 #include "ops/behaviour.h"
+#include "ops/concat.h"
 #include "ops/normalization.h"
 #include "ops/operators.h"
 
@@ -74,19 +75,21 @@ class Propagation {
         ledger_(records.ledger),
         rules_(records.rules),
         matches_(in.output),
-        images_(in.input, in.low, in.high, in.output) {}
+        images_(in.input, in.low, in.high, in.output) {
+    Builder& g = in.output.builder();
+    for (NodeId id = in.input.id(); id <= in.output.id(); ++id)
+      if (g.node(id).op == &kSlice) ++slices_[g.node(id).inputs[0]];
+  }
 
   Value run() {
     relevance_[in_.output.id()] = in_.relevance;
     knowledge_[in_.output.id()].vanishes = is_multiple(in_.relevance, in_.output);
     for (NodeId id = in_.output.id(); id > in_.input.id(); --id) {
-      const auto it = relevance_.find(id);
-      if (it == relevance_.end()) continue;
-      distribute(Value(&in_.output.builder(), id), it->second);
+      if (const Value R = arrived(id)) distribute(Value(&in_.output.builder(), id), R);
     }
     if (rules_ != nullptr) list_rules();
-    const auto it = relevance_.find(in_.input.id());
-    return it == relevance_.end() ? zeros_like(in_.input) : it->second;
+    const Value R = arrived(in_.input.id());
+    return R ? R : zeros_like(in_.input);
   }
 
  private:
@@ -97,6 +100,30 @@ class Propagation {
     std::vector<Contribution> contributions;
   };
 
+  // Values that are cut into more parts get the parts' relevance at once (sum_of_unslices).
+  static constexpr int kManySlices = 128;
+
+  /// All that a node gets; invalid where it gets nothing.
+  Value arrived(NodeId id) {
+    const auto it = relevance_.find(id);
+    const Value R = it == relevance_.end() ? Value{} : it->second;
+    const auto parts = parts_.find(id);
+    if (parts == parts_.end()) return R;
+    const Value sum = sum_of_unslices(std::move(parts->second));
+    parts_.erase(parts);
+    return R ? R + sum : sum;
+  }
+
+  void send(const Value& from, const Contribution& c) {
+    const NodeId to = c.to.id();
+    if (from.is(kSlice) && c.relevance.is(kUnslice) && slices_.at(to) > kManySlices) {
+      parts_[to].push_back(c.relevance);
+      return;
+    }
+    Value& total = relevance_[to];
+    total = total ? total + c.relevance : c.relevance;
+  }
+
   /// What is known of a node's relevance once all of it has arrived.
   struct Knowledge {
     bool vanishes = true;  // zero wherever the node's own value is
@@ -104,13 +131,28 @@ class Propagation {
     bool first = true;
   };
 
-  /// Whether `relevance` is a product with `value`, or a sum of such.
+  /// Whether `relevance` is a product with `value`, or a sum of such. Sums of very many terms, which networks
+  /// of thousands of residuals have, are not looked through: all that is lost is a shortcut.
   static bool is_multiple(const Value& relevance, const Value& value) {
-    if (relevance.sign() == Sign::zero) return true;
-    if (relevance.is(kMul) || relevance.is(kMasked))
-      return relevance.input(0) == value || relevance.input(1) == value;
-    return relevance.is(kAdd) && is_multiple(relevance.input(0), value) &&
-           is_multiple(relevance.input(1), value);
+    constexpr int kMostSums = 1000;
+    const auto is_term = [&](const Value& v) {
+      return v.sign() == Sign::zero ||
+             ((v.is(kMul) || v.is(kMasked)) && (v.input(0) == value || v.input(1) == value));
+    };
+    if (!relevance.is(kAdd) || relevance.sign() == Sign::zero) return is_term(relevance);
+    std::vector<Value> sums{relevance};
+    for (int n = 0; !sums.empty(); ++n) {
+      if (n == kMostSums) return false;
+      const Value sum = sums.back();
+      sums.pop_back();
+      for (const Value& v : {sum.input(0), sum.input(1)}) {
+        if (v.is(kAdd) && v.sign() != Sign::zero)
+          sums.push_back(v);
+        else if (!is_term(v))
+          return false;
+      }
+    }
+    return true;
   }
 
   void learn(const Value& node, const std::string& rule, const Contribution& c) {
@@ -135,8 +177,7 @@ class Propagation {
     for (const Contribution& c : outcome.contributions) {
       if (!c.relevance || c.to.constant()) continue;
       learn(node, rule.substr(0, rule.find(':')), c);
-      Value& total = relevance_[c.to.id()];
-      total = total ? total + c.relevance : c.relevance;
+      send(node, c);
       if (ledger_ != nullptr) {
         const Value sum = per_sample_sum(c.relevance);
         leaving = leaving ? leaving + sum : sum;
@@ -275,6 +316,8 @@ class Propagation {
   std::vector<NodeRule>* rules_;
   Matching matches_;
   AffineImages images_;
+  std::map<NodeId, int> slices_;  // of values that are cut
+  std::map<NodeId, std::vector<Value>> parts_;
   std::map<NodeId, Value> relevance_;
   std::map<NodeId, Knowledge> knowledge_;
   std::map<NodeId, Given> given_;

@@ -5,12 +5,15 @@
 
 #include <map>
 
+#include "base/text.h"
 #include "onnx/model.h"
 
 namespace heatproof {
 
 struct Model::Contents {
   std::filesystem::path path;
+  /// What messages call it.
+  std::string file() const { return abbreviated(path.filename().string(), 80); }
   std::string hash;
   onnx::ModelProto proto;
   std::int64_t opset = 0;
@@ -19,18 +22,14 @@ struct Model::Contents {
   std::vector<UnsupportedNode> unsupported;
 };
 
-/// Converts a TensorProto, inline or external, to f32, i64 or boolean. `folder`: of the model; external data
-/// must lie in it. Throws InputError with the tensor's name.
-Tensor read_tensor(const onnx::TensorProto& proto, const std::filesystem::path& folder);
+/// Whether a name of operators is ONNX's own.
+inline bool is_standard(const std::string& domain) { return domain.empty() || domain == "ai.onnx"; }
+/// The name that messages give a node.
+inline std::string name_of(const onnx::NodeProto& node) {
+  return !node.name().empty() ? node.name() : node.output_size() > 0 ? node.output(0) : "";
+}
 
-/// Whether the tensor's data lies in another file; entries of external data alone say nothing.
-bool is_external(const onnx::TensorProto& proto);
-/// The file of an external tensor. Refuses what leaves the model's folder, also through links, and what is no
-/// regular file: throws InputError.
-std::filesystem::path external_file(const onnx::TensorProto& proto, const std::filesystem::path& folder);
-/// All files that the model hangs on besides its own, by the names that it gives them: of weights, and of
-/// tensors of nodes, of their subgraphs and of functions. Throws as external_file does.
-std::map<std::string, std::filesystem::path> external_files(const onnx::ModelProto& model,
-                                                            const std::filesystem::path& folder);
+/// The network for one batch size (Model::specialize).
+Graph specialize(const Model& model, const Model::Contents& c, const Specialization& wanted);
 
 }  // namespace heatproof

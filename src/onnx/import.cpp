@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <unordered_set>
 
+#include "base/text.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
@@ -37,19 +39,23 @@ void Importing::harmless(std::initializer_list<std::string_view> names) const {
 void Importing::check_asked() const {
   // In which precision something is computed in between: heatproof has one.
   harmless({"stash_type"});
+  std::unordered_set<std::string_view> names;
   for (const auto& a : node.attribute()) {
+    if (!names.insert(a.name()).second)
+      throw InputError(
+          fmt::format("attribute {} is there twice; export the model again", abbreviated(a.name())));
     if (!asked.attributes.contains(a.name()))
       throw UnsupportedError(
           fmt::format("attribute {} is not supported, and ignoring it could change the result; export the "
                       "model without it",
-                      a.name()));
+                      abbreviated(a.name())));
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i] && !asked.inputs.contains(i))
       throw UnsupportedError(
           fmt::format("input {} ('{}') is not supported, and ignoring it could change the result; export the "
                       "model without it",
-                      i, node.input(static_cast<int>(i))));
+                      i, abbreviated(node.input(static_cast<int>(i)))));
   }
 }
 
@@ -104,8 +110,8 @@ std::string Importing::text(std::string_view wanted, std::string otherwise) cons
 std::string Importing::word(std::string_view wanted, std::initializer_list<std::string_view> known) const {
   std::string given = text(wanted, std::string(*known.begin()));
   if (std::ranges::find(known, given) == known.end())
-    throw UnsupportedError(
-        fmt::format("{} = '{}' is not supported; known are {}", wanted, given, fmt::join(known, ", ")));
+    throw UnsupportedError(fmt::format("{} = '{}' is not supported; known are {}", wanted,
+                                       abbreviated(given, 40), fmt::join(known, ", ")));
   return given;
 }
 

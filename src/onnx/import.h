@@ -29,12 +29,9 @@ struct Importing {
   std::int64_t opset;
   std::int64_t batch;     // batch size of the inputs
   std::int64_t declared;  // the one that the model was written for, where it is another; else 0
-  const std::filesystem::path& folder;
   Asked& asked;
 
-  std::string name() const {
-    return !node.name().empty() ? node.name() : node.output_size() > 0 ? node.output(0) : "";
-  }
+  std::string name() const { return name_of(node); }
   bool has(std::size_t i) const {
     asked.inputs.insert(i);
     return i < inputs.size() && inputs[i];

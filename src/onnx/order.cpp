@@ -7,17 +7,15 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/text.h"
 #include "heatproof/error.h"
+#include "onnx/contents.h"
 
 namespace heatproof {
 
 namespace {
 
 using Producers = std::unordered_map<std::string_view, int>;
-
-std::string name_of(const onnx::NodeProto& node) {
-  return !node.name().empty() ? node.name() : node.output_size() > 0 ? node.output(0) : "";
-}
 
 bool in_order(const onnx::GraphProto& graph, const Producers& producers) {
   for (int n = 0; n < graph.node_size(); ++n) {
@@ -64,10 +62,10 @@ class Order {
       if (it == producers_.end() || state(it->second) == State::done) continue;
       const onnx::NodeProto& before = graph_.node(it->second);
       if (state(it->second) == State::waiting)
-        throw InputError(
-            fmt::format("node '{}' ({}) waits for its own result: its input '{}' is computed from it; the "
-                        "file is damaged",
-                        name_of(before), before.op_type(), it->first));
+        throw InputError(fmt::format(
+            "node '{}' ({}) waits for its own result: its input '{}' is computed from it; the "
+            "file is damaged",
+            abbreviated(name_of(before)), abbreviated(before.op_type(), 40), abbreviated(it->first)));
       state(it->second) = State::waiting;
       stack.push_back({it->second, 0});
     }

@@ -7,6 +7,7 @@
 
 #include "heatproof/error.h"
 #include "onnx/import.h"
+#include "onnx/weights.h"
 
 namespace heatproof {
 
@@ -31,7 +32,7 @@ Values constant(const Importing& i) {
   const auto scalar = [&](auto value) { return Tensor::of(Shape{}, std::span(&value, 1)); };
   for (const auto& each : i.node.attribute()) {
     const auto& a = *i.attribute(each.name());
-    if (a.name() == "value") return {i.g.constant(read_tensor(a.t(), i.folder), i.name())};
+    if (a.name() == "value") return {i.g.constant(read_tensor(a.t()), i.name())};
     if (a.name() == "value_float") return {i.g.constant(Tensor::scalar(a.f()))};
     if (a.name() == "value_int") return {i.g.constant(scalar(std::int64_t{a.i()}))};
     if (a.name() == "value_ints") return {i.g.integers({a.ints().begin(), a.ints().end()})};
@@ -47,7 +48,7 @@ Values constant(const Importing& i) {
 Values constant_of_shape(const Importing& i) {
   const Shape shape(std::span<const std::int64_t>(i.constant_integers(0)));
   const auto* a = i.attribute("value");
-  const Tensor value = a != nullptr ? read_tensor(a->t(), i.folder) : Tensor::scalar(0);
+  const Tensor value = a != nullptr ? read_tensor(a->t()) : Tensor::scalar(0);
   if (value.elements() != 1) throw InputError("attribute value must hold one element");
   if (value.dtype() == DType::f32) return {i.g.fill(shape, value.data<float>()[0])};
   if (shape.elements() > kMostOfShapes) throw UnsupportedError("a large constant of integers");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unordered_set>
 
 #include "base/threads.h"
 
@@ -89,9 +90,10 @@ void StridedCopy::run(const void* from, void* to) const {
 
 void emit_copies(Lowering& l, std::string name, std::vector<Piece> pieces, BufferId to) {
   std::vector<BufferId> reads;
+  std::unordered_set<BufferId> seen;
   for (Piece& piece : pieces) {
     piece.copy.simplify();
-    if (std::ranges::find(reads, piece.from) == reads.end()) reads.push_back(piece.from);
+    if (seen.insert(piece.from).second) reads.push_back(piece.from);
   }
   l.emit({.name = std::move(name),
           .reads = std::move(reads),

@@ -2,6 +2,8 @@
 // step ≥ 1.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ops/arithmetic.h"
 #include "ops/concat.h"
 #include "ops/elementwise.h"
@@ -127,6 +129,42 @@ Value in_parts(Builder& g, const NodeView& v) {
 }
 
 }  // namespace
+
+Value sum_of_unslices(std::vector<Value> parts) {
+  const Shape whole = parts.front().shape();
+  Builder& g = parts.front().builder();
+  const auto is_cut = [&](Value part, std::size_t axis) {
+    return part.input(0).shape()[axis] != whole[axis];
+  };
+  std::size_t axis = 0;
+  while (axis + 1 < whole.size() && !is_cut(parts.front(), axis)) ++axis;
+  const auto start = [&](Value part) { return part.attributes().integers("starts")[axis]; };
+  std::ranges::stable_sort(parts, {}, start);
+  std::vector<Value> pieces;
+  std::int64_t end = 0;
+  bool apart = true;
+  const auto fill_up_to = [&](std::int64_t next) {
+    Shape gap = whole;
+    gap[axis] = next - end;
+    if (gap[axis] > 0) pieces.push_back(g.fill(gap, 0));
+  };
+  for (const Value& part : parts) {
+    const auto steps = part.attributes().integers("steps");
+    for (std::size_t i = 0; i < whole.size(); ++i)
+      apart = apart && steps[i] == 1 && (i == axis || !is_cut(part, i));
+    if (!(apart = apart && start(part) >= end)) break;
+    fill_up_to(start(part));
+    pieces.push_back(part.input(0));
+    end = start(part) + part.input(0).shape()[axis];
+  }
+  if (!apart) {
+    Value sum = parts.front();
+    for (std::size_t i = 1; i < parts.size(); ++i) sum = sum + parts[i];
+    return sum;
+  }
+  fill_up_to(whole[axis]);
+  return g.add(kConcat, std::move(pieces), {{"axis", static_cast<std::int64_t>(axis)}});
+}
 
 const Operator kSlice = {
     .name = "Slice",

@@ -9,8 +9,10 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <optional>
 #include <utility>
 
+#include "base/draft.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
@@ -21,16 +23,6 @@ namespace {
 bool is_stream(const std::filesystem::path& path) {
   std::error_code error;
   return std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error);
-}
-
-void create_folder_of(const std::filesystem::path& path) {
-  if (!path.has_parent_path()) return;
-  std::error_code error;
-  std::filesystem::create_directories(path.parent_path(), error);
-  if (error) {
-    throw Error(fmt::format("{}: cannot create the folder ({}); choose another with --out",
-                            path.parent_path().string(), error.message()));
-  }
 }
 
 [[noreturn]] void fail_reading(const std::filesystem::path& path) {
@@ -50,63 +42,52 @@ void check_readable(const std::filesystem::path& path) {
 
 class FileWriter::File {
  public:
-  explicit File(std::filesystem::path target)
-      : target_(std::move(target)), done_(is_stream(target_)), direct_(done_) {
-    path_ = direct_ ? target_.string() : target_.string() + fmt::format(".{}.tmp", ::getpid());
-    const int create = direct_ ? 0 : O_CREAT | O_TRUNC;
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | create, 0644);
-    if (descriptor_ < 0) fail("cannot create it");
+  explicit File(std::filesystem::path target) : target_(std::move(target)) {
+    if (!is_stream(target_)) {
+      draft_.emplace(target_);
+      descriptor_ = draft_->descriptor();
+      return;
+    }
+    descriptor_ = ::open(target_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor_ < 0) fail_writing(target_, "cannot create it");
   }
   File(const File&) = delete;
   File& operator=(const File&) = delete;
   ~File() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    if (!done_) ::unlink(path_.c_str());
+    if (direct() && descriptor_ >= 0) ::close(descriptor_);
   }
 
   void write(std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail("cannot write it");
+      if (n < 0) fail_writing(target_, "cannot write it");
       bytes.remove_prefix(static_cast<std::size_t>(n));
     }
   }
 
-  bool direct() const { return direct_; }
+  bool direct() const { return !draft_; }
 
   void rewrite(std::string_view bytes) {
-    if (::lseek(descriptor_, 0, SEEK_SET) < 0) fail("cannot write it");
+    if (::lseek(descriptor_, 0, SEEK_SET) < 0) fail_writing(target_, "cannot write it");
     write(bytes);
-    if (::lseek(descriptor_, 0, SEEK_END) < 0) fail("cannot write it");
+    if (::lseek(descriptor_, 0, SEEK_END) < 0) fail_writing(target_, "cannot write it");
   }
 
   void commit() {
-    if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != ENOTSUP) fail("cannot flush it to disk");
-    ::close(descriptor_);
-    descriptor_ = -1;
-    if (direct_) return;
-    if (::rename(path_.c_str(), target_.c_str()) != 0) fail("cannot rename the finished file");
-    done_ = true;
+    if (draft_) return draft_->commit();
+    if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS)
+      fail_writing(target_, "cannot flush it to disk");
+    ::close(std::exchange(descriptor_, -1));
   }
 
  private:
-  [[noreturn]] void fail(std::string_view what) const {
-    throw Error(fmt::format("{}: {} ({}); free space or choose another place with --out or --output",
-                            target_.string(), what, std::strerror(errno)));
-  }
-
   std::filesystem::path target_;
-  std::string path_;
+  std::optional<Draft> draft_;  // else the file is a device or a pipe
   int descriptor_ = -1;
-  bool done_;    // nothing is left to be removed
-  bool direct_;  // no file of its own
 };
 
-FileWriter::FileWriter(const std::filesystem::path& path) {
-  create_folder_of(path);
-  file_ = std::make_unique<File>(path);
-}
+FileWriter::FileWriter(const std::filesystem::path& path) : file_(std::make_unique<File>(path)) {}
 FileWriter::~FileWriter() = default;
 bool FileWriter::can_rewrite() const { return !file_->direct(); }
 void FileWriter::write(std::string_view bytes) { file_->write(bytes); }

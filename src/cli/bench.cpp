@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "base/threads.h"
 #include "cli/common.h"
+#include "cli/messages.h"
 
 namespace heatproof::cli {
 
@@ -121,7 +122,7 @@ void add_timed(nlohmann::json& json, const std::string& prefix, const Timed& t) 
 }
 
 void print_line(const std::string& title, const Timed& t, double forward_ms) {
-  fmt::print(
+  show(
       "{:<9}{:10.2f} ms  {:6.2f} forward passes  compiled in {:5.0f} ms  arena {:7.1f} MB  constants {:7.1f} "
       "MB\n",
       title, t.median_ms, t.median_ms / forward_ms, t.compile_ms,
@@ -131,22 +132,22 @@ void print_line(const std::string& title, const Timed& t, double forward_ms) {
 void print_profile(const std::string& title, std::vector<StepTime> steps) {
   double total = 0;
   for (const StepTime& s : steps) total += s.seconds;
-  fmt::print("\n{}: {:.2f} ms in {} steps\n", title, 1000 * total, steps.size());
+  show("\n{}: {:.2f} ms in {} steps\n", title, 1000 * total, steps.size());
   std::ranges::stable_sort(steps, [](const StepTime& a, const StepTime& b) { return a.seconds > b.seconds; });
   for (std::size_t i = 0; i < std::min<std::size_t>(40, steps.size()); ++i) {
-    fmt::print("  {:8.3f} ms  {:6.1f} GFLOP/s  {}\n", 1000 * steps[i].seconds,
-               2e-9 * steps[i].work / steps[i].seconds, steps[i].name);
+    show("  {:8.3f} ms  {:6.1f} GFLOP/s  {}\n", 1000 * steps[i].seconds,
+         2e-9 * steps[i].work / steps[i].seconds, steps[i].name);
   }
 }
 
 void print_separate(const std::vector<Recipe>& recipes, const std::vector<Timed>& separate, double together) {
   double sum = 0;
-  fmt::print("\none by one:\n");
+  show("\none by one:\n");
   for (std::size_t i = 0; i < recipes.size(); ++i) {
-    fmt::print("{:10.2f} ms  {}\n", separate[i].median_ms, recipes[i].text);
+    show("{:10.2f} ms  {}\n", separate[i].median_ms, recipes[i].text);
     sum += separate[i].median_ms;
   }
-  fmt::print("{:10.2f} ms  sum; together {:.2f} of it\n", sum, together / sum);
+  show("{:10.2f} ms  sum; together {:.2f} of it\n", sum, together / sum);
 }
 
 nlohmann::json to_json(const Timed& forward, const std::vector<Recipe>& recipes, const Timed& explain,
@@ -187,8 +188,8 @@ void bench_metric(const GlobalFlags& global, const BenchFlags& f, const Session&
                 {"repeats", f.repeats}});
     return;
   }
-  fmt::print("{:9.2f} ms   {} of {} images; {} threads; median of {} runs\n", median, metric.text, images,
-             threads(), f.repeats);
+  show("{:9.2f} ms   {} of {} images; {} threads; median of {} runs\n", median, metric.text, images,
+       threads(), f.repeats);
 }
 
 void bench(const GlobalFlags& global, const BenchFlags& f) {
@@ -221,9 +222,9 @@ void bench(const GlobalFlags& global, const BenchFlags& f) {
     print_line("explain", explain, forward.median_ms);
     std::vector<std::string> texts;
     for (const Recipe& r : recipes) texts.push_back(r.text);
-    fmt::print("{}\n", fmt::join(texts, " "));
+    show("{}\n", fmt::join(texts, " "));
   }
-  fmt::print("batch {}, {} threads, peak {:.0f} MB; medians of {} runs\n", batch, threads(), rss, f.repeats);
+  show("batch {}, {} threads, peak {:.0f} MB; medians of {} runs\n", batch, threads(), rss, f.repeats);
   if (!separate.empty()) print_separate(recipes, separate, explain.median_ms);
   if (f.profile) {
     print_profile("forward", forward.steps);

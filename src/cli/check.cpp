@@ -10,6 +10,7 @@
 #include "cli/check_print.h"
 #include "cli/health.h"
 #include "cli/inputs.h"
+#include "cli/messages.h"
 #include "cli/outputs.h"
 #include "cli/rule_notes.h"
 #include "cli/score_notes.h"
@@ -323,7 +324,7 @@ void check_command(const GlobalFlags& global, const CheckFlags& f) {
   if (!f.out.empty()) {
     const auto page = std::filesystem::path(f.out) / "check.html";
     write_file(page, report::render(describe(session, recipe, inputs, all, found, warnings, global, f)));
-    if (!global.quiet && !global.json) fmt::print("page {}\n\n", page.string());
+    if (!global.quiet && !global.json) show("page {}\n\n", page.string());
   }
   if (global.json)
     print_check_json(recipe, all.targets, found.axioms, found.left_out, found.ledger,

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "cli/common.h"
+#include "cli/messages.h"
 
 namespace heatproof::cli {
 
@@ -14,19 +15,19 @@ namespace {
 void print_axiom(bool many, std::string_view name, std::string_view mean, std::string_view interval,
                  std::string_view least, std::string_view most, std::string_view uniform,
                  std::string_view ideal) {
-  fmt::print("{:<52} {:>11}", name, mean);
-  if (many) fmt::print(" {:<24} {:>11} {:>11}", interval, least, most);
-  fmt::print(" {:>11}  {}\n", uniform, ideal);
+  show("{:<52} {:>11}", name, mean);
+  if (many) show(" {:<24} {:>11} {:>11}", interval, least, most);
+  show(" {:>11}  {}\n", uniform, ideal);
 }
 
 std::string number(double v) { return std::isnan(v) ? std::string("n/a") : fmt::format("{:.5g}", v); }
 
 void print_ledger(const Recipe& recipe, const std::vector<report::LedgerRow>& ledger) {
   if (ledger.empty()) {
-    fmt::print("\nNo layer-by-layer sums: {} does not propagate relevance.\n", recipe.method->name);
+    show("\nNo layer-by-layer sums: {} does not propagate relevance.\n", recipe.method->name);
     return;
   }
-  fmt::print(
+  show(
       "\n{}, layer by layer (means over samples; created: by stabilizers)\n{:<18} {:<24} {:>11} {:>11} "
       "{:>11} {:>11} {:>11}  {}\n",
       report::derivative_only(ledger)
@@ -34,8 +35,8 @@ void print_ledger(const Recipe& recipe, const std::vector<report::LedgerRow>& le
           : "relevance",
       "operator", "rule", "entering", "leaving", "biases", "created", "rest", "layer");
   for (const report::LedgerRow& row : ledger)
-    fmt::print("{:<18} {:<24} {:>11.5g} {:>11.5g} {:>11.3g} {:>11.3g} {:>11.3g}  {}\n", row.op, row.rule,
-               row.entering, row.leaving, row.absorbed, row.created, row.rest(), row.layer);
+    show("{:<18} {:<24} {:>11.5g} {:>11.5g} {:>11.3g} {:>11.3g} {:>11.3g}  {}\n", row.op, row.rule,
+         row.entering, row.leaving, row.absorbed, row.created, row.rest(), row.layer);
 }
 
 }  // namespace
@@ -43,7 +44,7 @@ void print_ledger(const Recipe& recipe, const std::vector<report::LedgerRow>& le
 void print_check_text(const Recipe& recipe, std::size_t samples, const std::vector<Axiom>& axioms,
                       const std::vector<LeftOut>& left_out, const std::vector<report::LedgerRow>& ledger) {
   const bool many = samples > 1;
-  fmt::print("{} on {} sample{}\n\n", recipe.text, samples, many ? "s" : "");
+  show("{} on {} sample{}\n\n", recipe.text, samples, many ? "s" : "");
   print_axiom(many, "axiom", many ? "mean" : "measured", "[95 % interval]", "least", "most", "uniform",
               "ideal");
   for (const Axiom& a : axioms)
@@ -54,10 +55,10 @@ void print_check_text(const Recipe& recipe, std::size_t samples, const std::vect
                 number(a.least), number(a.most), number(a.uniform),
                 to_string(a.metric.better()) +
                     (a.rewrites() ? fmt::format("  ({} rewritten)", to_string(a.coverage)) : ""));
-  for (const LeftOut& l : left_out) fmt::print("left out: {}: {}\n", l.metric, l.reason);
+  for (const LeftOut& l : left_out) show("left out: {}: {}\n", l.metric, l.reason);
   if (many && samples < report::kFewImages)
-    fmt::print("Intervals over {} samples are rough where scores are skewed; give {} or more.\n", samples,
-               report::kFewImages);
+    show("Intervals over {} samples are rough where scores are skewed; give {} or more.\n", samples,
+         report::kFewImages);
   print_ledger(recipe, ledger);
 }
 

@@ -5,12 +5,11 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
-#include <iostream>
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "cli/messages.h"
 #include "heatproof/error.h"
 
 namespace heatproof::cli {
@@ -22,7 +21,8 @@ void add_global_flags(CLI::App& app, GlobalFlags& flags) {
   const CLI::Validator whole(
       [](const std::string& text) {
         const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-        return digits ? std::string() : fmt::format("'{}' is no seed; give a whole number from 0 up", text);
+        const bool fits = text.size() < 20 || (text.size() == 20 && text <= "18446744073709551615");
+        return digits && fits ? std::string() : fmt::format("'{}' is no seed; give a whole number from 0 up, below 2^64", text);
       },
       "", "whole number");
   app.add_option("--seed", flags.seed, "of everything random")->check(whole);
@@ -153,12 +153,12 @@ Session::Session(const GlobalFlags& global, const ModelFlags& flags, Model model
   options.declared_batch = model_.declared_batch().value_or(0);
   options.notice = [quiet = global.quiet, said = std::make_shared<bool>(false),
                     file = model_.path().filename().string()](const std::string& what) {
-    if (!quiet && !std::exchange(*said, true)) fmt::print(stderr, "heatproof: {}: {}\n", file, what);
+    if (!quiet && !std::exchange(*said, true)) say(fmt::format("{}: {}", file, what));
   };
   options.steady = selection;
   options.needs = [said = std::make_shared<bool>(global.quiet)](std::size_t bytes) {
     const std::string line = memory_warning(bytes, free_memory());
-    if (!line.empty() && !std::exchange(*said, true)) fmt::print(stderr, "heatproof: warning: {}\n", line);
+    if (!line.empty() && !std::exchange(*said, true)) say("warning: " + line);
   };
   options.progress = [p = predicting_](std::int64_t done, std::int64_t total) { p->set(done, total); };
   network_ = std::make_unique<Network>(
@@ -175,7 +175,7 @@ InputSource Session::open(const std::string& path, std::int64_t most) const {
   InputSource source(path, preprocessing_, {shape.begin(), shape.end()}, most);
   warnings_ = warnings_of(source);
   for (const std::string& line : warnings_) {
-    if (!quiet_) fmt::print(stderr, "heatproof: warning: {}\n", line);
+    if (!quiet_) say("warning: " + line);
   }
   return source;
 }
@@ -280,7 +280,7 @@ std::string command_line(int argc, const char* const* argv) {
 Progress::Progress(std::string what, bool quiet)
     : what_(std::move(what)), show_(!quiet && ::isatty(STDERR_FILENO) != 0) {}
 Progress::~Progress() {
-  if (show_) fmt::print(stderr, "\r\033[K");
+  if (show_) show_progress("\r\033[K");
 }
 void Progress::at(std::int64_t first, std::int64_t whole) {
   first_ = first;
@@ -290,15 +290,16 @@ void Progress::set(std::int64_t done, std::int64_t total) {
   if (!show_ || total <= 0) return;
   if (whole_ > 0) done += first_, total = whole_;
   if (done >= total) {  // what comes next may print a line
-    fmt::print(stderr, "\r\033[K");
+    show_progress("\r\033[K");
     return;
   }
   const auto filled = static_cast<std::size_t>(30 * std::min(done, total) / total);
-  fmt::print(stderr, "\r{} [{}{}] {}/{}", what_, std::string(filled, '#'), std::string(30 - filled, '.'),
-             done, total);
-  std::fflush(stderr);
+  show_progress(fmt::format("\r{} [{}{}] {}/{}", what_, std::string(filled, '#'),
+                            std::string(30 - filled, '.'), done, total));
 }
 
-void print_json(const nlohmann::json& json) { std::cout << json.dump() << '\n'; }
+void print_json(const nlohmann::json& json) {
+  show_text(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
 
 }  // namespace heatproof::cli

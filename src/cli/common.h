@@ -121,7 +121,7 @@ std::size_t parse_bytes(const std::string& text);
 /// what is not there at all has a default.
 void check_arguments(int argc, const char* const* argv);
 
-/// Prints one JSON document to stdout; NaN and infinities become null.
+/// Prints one JSON document to stdout; NaN and infinities become null, bytes that are no UTF-8 become U+FFFD.
 void print_json(const nlohmann::json& json);
 
 // Commands: one file each. Each adds its subcommand, which runs when it is parsed.

@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 #include "cli/common.h"
+#include "cli/messages.h"
 #include "demo/demo.h"
 
 namespace heatproof::cli {
@@ -26,8 +27,8 @@ void demo_command(const GlobalFlags& global, const DemoFlags& f) {
                 {"numbers", result.numbers},
                 {"page", page.string()}});
   else if (!global.quiet)
-    fmt::print("{}\n{}\n\npage {}\n", result.holds ? "The claim holds." : "The claim does not hold here.",
-               result.outcome, page.string());
+    show("{}\n{}\n\npage {}\n", result.holds ? "The claim holds." : "The claim does not hold here.",
+         result.outcome, page.string());
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "cli/health.h"
 #include "cli/inputs.h"
+#include "cli/messages.h"
 #include "cli/rule_notes.h"
 #include "cli/score_notes.h"
 #include "data/npy.h"
@@ -120,18 +121,18 @@ void print_scores(const std::vector<InputItem>& items, const MetricSpec& metric,
   const auto undefined =
       static_cast<std::size_t>(std::ranges::count_if(scores.values, [](double v) { return std::isnan(v); }));
   if (quiet) {
-    fmt::print("{:.6g}\n", mean.mean);
+    show("{:.6g}\n", mean.mean);
     return;
   }
   for (std::size_t i = 0; i < scores.values.size(); ++i)
-    fmt::print("{:>12.6g}  {}\n", scores.values[i], items[i].name);
-  fmt::print("{}  mean of {} ({}; {})\n", mean_text(mean), metric.text, metric.metric->unit,
-             to_string(metric.better()));
+    show("{:>12.6g}  {}\n", scores.values[i], items[i].name);
+  show("{}  mean of {} ({}; {})\n", mean_text(mean), metric.text, metric.metric->unit,
+       to_string(metric.better()));
   if (undefined > 0)
-    fmt::print("{} of {} scores are undefined (nan), and so is the mean: {} {}\n", undefined,
-               scores.values.size(), metric.metric->name, why_undefined(metric));
+    show("{} of {} scores are undefined (nan), and so is the mean: {} {}\n", undefined, scores.values.size(),
+         metric.metric->name, why_undefined(metric));
   if (!std::isnan(mean.low) && scores.values.size() < report::kFewImages)
-    fmt::print("{}\n", report::intervals_over(scores.values.size()));
+    show("{}\n", report::intervals_over(scores.values.size()));
 }
 
 /// Scores of samples that follow those that are there.

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "base/files.h"
 #include "base/threads.h"
+#include "cli/file_names.h"
 #include "cli/health.h"
 #include "cli/inputs.h"
+#include "cli/messages.h"
 #include "cli/outputs.h"
 #include "cli/rule_notes.h"
 #include "cli/score_notes.h"
@@ -28,8 +31,35 @@ struct ExplainFlags {
   bool allow_nonfinite = false;
 };
 
+constexpr std::string_view kHeatmap = ".heatmap.png";
+constexpr std::string_view kOverlay = ".overlay.png";
+
+/// Where the pictures of each input go, without their ends.
+std::vector<std::filesystem::path> pictures_of(const std::filesystem::path& folder,
+                                               const InputSource& inputs) {
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < inputs.places(); ++i) names.push_back(inputs.name(i));
+  std::vector<std::filesystem::path> files;
+  for (const std::string& name : file_names(names, " ", kHeatmap.size())) files.push_back(folder / name);
+  // Pictures of an earlier run, where they are inputs of this one.
+  std::error_code error;
+  const std::filesystem::path source = inputs.path();
+  if (!inputs.photos() ||
+      !std::filesystem::equivalent(
+          folder, std::filesystem::is_directory(source, error) ? source : source.parent_path(), error))
+    return files;
+  const std::set<std::string> read(names.begin(), names.end());
+  for (const std::filesystem::path& file : files)
+    for (const std::string_view end : {kHeatmap, kOverlay})
+      if (read.contains(file.filename().string() + std::string(end)))
+        throw UsageError(
+            fmt::format("--out {}: {}{} is one of the inputs, and would be replaced; choose another folder",
+                        folder.string(), file.filename().string(), end));
+  return files;
+}
+
 /// NAME.heatmap.png and NAME.overlay.png for every sample; adds the paths.
-void draw(const std::filesystem::path& folder, const Session& session, const InputSet& set,
+void draw(const std::vector<std::filesystem::path>& places, const Session& session, const InputSet& set,
           const Tensor& heatmaps, std::vector<std::string>& files) {
   const auto height = static_cast<int>(heatmaps.shape()[1]);
   const auto width = static_cast<int>(heatmaps.shape()[2]);
@@ -38,16 +68,15 @@ void draw(const std::filesystem::path& folder, const Session& session, const Inp
   try_parallel_for(set.size(), [&](std::int64_t sample) {
     const auto i = static_cast<std::size_t>(sample);
     const auto map = heatmaps.data<float>().subspan(i * pixels, pixels);
-    std::string name = set.items[i].name;
-    std::ranges::replace(name, ' ', '_');
-    const auto write = [&](const char* kind, const report::Picture& picture) {
-      const auto path = folder / fmt::format("{}.{}.png", name, kind);
+    const std::string place = places[static_cast<std::size_t>(set.items[i].place)].string();
+    const auto write = [&](std::string_view end, const report::Picture& picture) {
+      const std::filesystem::path path = place + std::string(end);
       write_file(path, report::encode_png(report::enlarge(picture, 224)));
       written[i].push_back(path.string());
     };
-    write("heatmap", report::draw_heatmap(map, height, width));
+    write(kHeatmap, report::draw_heatmap(map, height, width));
     const report::Picture photo = picture_of(session, set, i);
-    if (!photo.rgb.empty()) write("overlay", report::draw_overlay(map, photo));
+    if (!photo.rgb.empty()) write(kOverlay, report::draw_overlay(map, photo));
   });
   for (const auto& paths : written) files.insert(files.end(), paths.begin(), paths.end());
 }
@@ -71,8 +100,8 @@ void print_explained(const GlobalFlags& global, const Session& session, const Re
                 {"warnings", verdict.warnings()}});
   } else if (!global.quiet) {
     for (std::size_t i = 0; i < told.items.size(); ++i) {
-      fmt::print("{}  {}  score {:.4g}  relevance {:.4g}\n", told.items[i].name,
-                 target_name(session, told.targets[i]), told.scores[i], told.sums[i]);
+      show("{}  {}  score {:.4g}  relevance {:.4g}\n", told.items[i].name,
+           target_name(session, told.targets[i]), told.scores[i], told.sums[i]);
     }
   }
 }
@@ -87,8 +116,14 @@ void explain(const GlobalFlags& global, const ExplainFlags& f) {
   ExplainOptions options = session.explain_options(global.seed);
   options.expected = inputs.places();
   Explainer explainer(session.network(), {recipe}, options);
+  std::vector<std::filesystem::path> places;
+  if (!f.out.empty()) places = pictures_of(f.out, inputs);
   std::optional<NpyWriter> raw;
+  must_not_replace("--raw", f.raw, std::vector<std::filesystem::path>{f.model.model, f.input});
   if (!f.raw.empty()) raw.emplace(f.raw, inputs.places());
+  if (!f.out.empty())
+    when_stopped(
+        fmt::format("stopped; pictures in {} are whole; run the same command again to draw all", f.out));
   warn_of_derivatives(global, session.network(), std::span(&recipe, 1));
   Explained told;
   std::vector<std::string> files;
@@ -100,7 +135,7 @@ void explain(const GlobalFlags& global, const ExplainFlags& f) {
     const auto chosen = targets.of(set, logits);
     const Tensor relevance = explainer.explain(set.inputs, chosen, sample_ids(set.items)).relevance[0];
     if (raw) raw->append(relevance);
-    if (!f.out.empty()) draw(f.out, session, set, pool_channels(relevance, pool_of(recipe)), files);
+    if (!f.out.empty()) draw(places, session, set, pool_channels(relevance, pool_of(recipe)), files);
     told.add(set, logits, chosen, relevance);
   }
   const Verdict verdict = judge(session, inputs, recipe, told, global.seed);

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "cli/inputs.h"
+#include "cli/messages.h"
 
 namespace heatproof::cli {
 
@@ -125,7 +126,7 @@ void add_nonfinite_flag(CLI::App& command, bool& allow) {
 }
 
 void warn(const GlobalFlags& global, const std::string& line) {
-  if (!global.quiet) fmt::print(stderr, "heatproof: {}\n", line);
+  if (!global.quiet) say(line);
 }
 
 }  // namespace heatproof::cli

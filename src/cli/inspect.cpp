@@ -4,6 +4,7 @@
 #include <map>
 
 #include "cli/common.h"
+#include "cli/messages.h"
 #include "engine/program.h"
 #include "graph/operator.h"
 #include "graph/rewrite.h"
@@ -36,21 +37,21 @@ nlohmann::json rules_json(const std::vector<NodeRule>& rules) {
 
 void print_rules(const Recipe& recipe, const std::vector<NodeRule>& rules) {
   if (rules.empty()) {
-    fmt::print("\n{} propagates no relevance: no rules\n", recipe.text);
+    show("\n{} propagates no relevance: no rules\n", recipe.text);
     return;
   }
-  fmt::print("\n  {}: from the input to the output\n  {:<20} {:<14} {:<44} node\n", recipe.text, "operator",
-             "behaviour", "rule");
+  show("\n  {}: from the input to the output\n  {:<20} {:<14} {:<44} node\n", recipe.text, "operator",
+       "behaviour", "rule");
   std::size_t left = 0;
   for (const NodeRule& r : rules) {
     const std::string rule = r.by_default     ? "gradient (no rule)"
                              : r.rule.empty() ? "(within a rule behind it)"
                                               : r.rule;
-    fmt::print("  {:<20} {:<14} {:<44} {}\n", r.op, to_string(r.behaviour), rule, r.node);
+    show("  {:<20} {:<14} {:<44} {}\n", r.op, to_string(r.behaviour), rule, r.node);
     left += r.by_default ? 1 : 0;
   }
   if (left > 0)
-    fmt::print(
+    show(
         "  {} nodes have no rule: relevance passes through them by the derivative, which neither conserves "
         "it nor shares it in proportion\n",
         left);
@@ -96,22 +97,21 @@ void inspect(const GlobalFlags& global, const InspectFlags& f) {
     print_json(json);
     return;
   }
-  fmt::print("{}\n  sha256 {}\n  opset {}, {}\n", f.model.model, model.hash(), model.opset(),
-             model.producer());
+  show("{}\n  sha256 {}\n  opset {}, {}\n", f.model.model, model.hash(), model.opset(), model.producer());
   for (const ModelInput& input : model.inputs()) {
     std::string dims;
     for (const auto& d : input.dims)
       dims += (dims.empty() ? "" : "x") + (d ? std::to_string(*d) : std::string("?"));
-    fmt::print("  input  {} {} {}\n", input.name, to_string(input.dtype), dims);
+    show("  input  {} {} {}\n", input.name, to_string(input.dtype), dims);
   }
-  for (const std::string& name : model.outputs()) fmt::print("  output {}\n", name);
-  fmt::print("  {} parameters, {} classes; canonical operators:", parameters, session.network().classes());
-  for (const auto& [op, count] : counts) fmt::print(" {} {}", count, op);
-  fmt::print("\n\n");
-  if (f.graph) fmt::print("{}", to_string(graph));
+  for (const std::string& name : model.outputs()) show("  output {}\n", name);
+  show("  {} parameters, {} classes; canonical operators:", parameters, session.network().classes());
+  for (const auto& [op, count] : counts) show(" {} {}", count, op);
+  show("\n\n");
+  if (f.graph) show_text(to_string(graph));
   for (const Node& node : graph.nodes()) {
     if (f.graph || node.op == &kConstant || node.op == &kFill) continue;
-    fmt::print("  {:<22} {:<18} {}\n", node.op->name, to_string(node.type.shape), node.name);
+    show("  {:<22} {:<18} {}\n", node.op->name, to_string(node.type.shape), node.name);
   }
   if (recipe) print_rules(*recipe, rules);
 }

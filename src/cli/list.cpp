@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/common.h"
+#include "cli/messages.h"
 #include "explain/composite.h"
 #include "explain/recipe.h"
 #include "heatproof/error.h"
@@ -56,14 +57,14 @@ nlohmann::json rules_json() {
 void print(const nlohmann::json& list) {
   for (const auto& item : list) {
     const std::string source = item["source"];
-    fmt::print("{}\n    {}{}\n", item["name"].get<std::string>(), item["about"].get<std::string>(),
-               source.empty() ? "" : " (" + source + ")");
+    show("{}\n    {}{}\n", item["name"].get<std::string>(), item["about"].get<std::string>(),
+         source.empty() ? "" : " (" + source + ")");
     for (const auto& p : item["parameters"]) {
       std::string words;
       for (const auto& word : p.value("one_of", nlohmann::json::array()))
         words += (words.empty() ? "; one of " : ", ") + word.get<std::string>();
-      fmt::print("      {}={}  {}{}\n", p["name"].get<std::string>(), p["default"].get<std::string>(),
-                 p["about"].get<std::string>(), words);
+      show("      {}={}  {}{}\n", p["name"].get<std::string>(), p["default"].get<std::string>(),
+           p["about"].get<std::string>(), words);
     }
   }
 }

@@ -1,26 +1,27 @@
 // The program `heatproof`: parses the command line, and turns every error into one line and an exit code.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
-#include <iostream>
 #include <new>
+#include <sstream>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/threads.h"
 #include "cli/common.h"
+#include "cli/messages.h"
 #include "heatproof/error.h"
+
+namespace heatproof::cli {
 
 namespace {
 
-int report(const std::string& what, int code) {
-  std::string line = what;
-  for (char& c : line) {
-    if (c == '\n') c = ' ';
-  }
-  fmt::print(stderr, "heatproof: {}\n", line);
+int report(std::string_view what, int code) {
+  say(what);
   return code;
 }
 
@@ -38,12 +39,59 @@ void wait_briefly(int argc, char** argv) {
     execv("/proc/self/exe", argv);  // returns only where that fails
 }
 
+/// What CLI11 shows of --help and --version.
+int help(const CLI::App& app, const CLI::Error& asked) {
+  std::ostringstream text;
+  const int code = app.exit(asked, text, text);
+  show_text(text.str());
+  return code;
+}
+
+/// Parses the arguments, which runs the command.
+int run(CLI::App& app, int argc, char** argv) {
+  try {
+    check_arguments(argc, argv);
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::CallForHelp& e) {
+    return help(app, e);
+  } catch (const CLI::CallForVersion& e) {
+    return help(app, e);
+  } catch (const CLI::RequiredError& e) {
+    if (!app.get_subcommands().empty()) return report(fmt::format("{}; see heatproof --help", e.what()), 2);
+    std::vector<std::string> names;
+    for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+    return report(fmt::format("give a command: {}; see heatproof --help", fmt::join(names, ", ")), 2);
+  } catch (const CLI::ParseError& e) {
+    return report(fmt::format("{}; see heatproof --help", e.what()), 2);
+  } catch (const Error& e) {
+    return report(e.what(), e.exit_code());
+  } catch (const std::bad_alloc&) {
+    return report("out of memory; use a smaller --batch or --memory", 1);
+  } catch (const std::exception& e) {
+    return report(e.what(), 1);
+  }
+}
+
+/// What was computed has to arrive.
+int finish(int code) {
+  try {
+    finish_output();
+    return code;
+  } catch (const Error& e) {
+    return code == 0 ? report(e.what(), 1) : code;
+  }
+}
+
 }  // namespace
+
+}  // namespace heatproof::cli
 
 int main(int argc, char** argv) {
   using namespace heatproof;
-  wait_briefly(argc, argv);
-  std::signal(SIGPIPE, SIG_IGN);
+  cli::open_standard_streams();
+  cli::wait_briefly(argc, argv);
+  cli::handle_signals();
   CLI::App app{
       "heatproof: can this explanation of a neural network be trusted, and which one should be used?",
       "heatproof"};
@@ -66,23 +114,5 @@ int main(int argc, char** argv) {
   cli::add_demo(app, global);
   cli::add_synth(app, global);
   global.command = cli::command_line(argc, argv);
-  try {
-    cli::check_arguments(argc, argv);
-    app.parse(argc, argv);
-    std::cout.flush();
-    if (!std::cout) return report("cannot write to standard output; is the disk full?", 1);
-    return 0;
-  } catch (const CLI::CallForHelp& e) {
-    return app.exit(e);
-  } catch (const CLI::CallForVersion& e) {
-    return app.exit(e);
-  } catch (const CLI::ParseError& e) {
-    return report(fmt::format("{}; see heatproof --help", e.what()), 2);
-  } catch (const Error& e) {
-    return report(e.what(), e.exit_code());
-  } catch (const std::bad_alloc&) {
-    return report("out of memory; use a smaller --batch or --memory", 1);
-  } catch (const std::exception& e) {
-    return report(e.what(), 1);
-  }
+  return cli::finish(cli::run(app, argc, argv));
 }

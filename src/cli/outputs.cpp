@@ -9,6 +9,8 @@
 #include <numeric>
 #include <utility>
 
+#include "cli/messages.h"
+
 namespace heatproof::cli {
 
 namespace {
@@ -75,8 +77,8 @@ nlohmann::json Outputs::classes(std::span<const float> logits, bool print) const
     list.push_back({{"class", c}, {"label", label}, {probability_ ? "probability" : "value", s}});
     const bool named = probability_ || !labels_.empty();
     if (print)
-      fmt::print("  {}  {}\n", written(s, static_cast<bool>(probability_)),
-                 named ? label : fmt::format("output {}", c));
+      show("  {}  {}\n", written(s, static_cast<bool>(probability_)),
+           named ? label : fmt::format("output {}", c));
   }
   return list;
 }
@@ -101,7 +103,7 @@ nlohmann::json Outputs::shares(std::span<const float> logits, bool print) const 
     const double share = counts[static_cast<std::size_t>(c)] / static_cast<double>(all);
     const std::string label = labels_.name(c);
     list.push_back({{"class", c}, {"label", label}, {"share", share}});
-    if (print) fmt::print("  {:6.2f} % of {} places  {}\n", 100 * share, all, label);
+    if (print) show("  {:6.2f} % of {} places  {}\n", 100 * share, all, label);
   }
   return list;
 }
@@ -115,8 +117,8 @@ nlohmann::json Outputs::places(std::span<const float> logits, bool print) const 
     const double s = scores[static_cast<std::size_t>(k)];
     list.push_back({{"index", k}, {"place", place(k)}, {probability_ ? "probability" : "value", s}});
     if (print)
-      fmt::print("  {}  output {} at [{}]\n", written(s, static_cast<bool>(probability_)), k,
-                 fmt::join(place(k), ", "));
+      show("  {}  output {} at [{}]\n", written(s, static_cast<bool>(probability_)), k,
+           fmt::join(place(k), ", "));
   }
   return list;
 }

@@ -3,34 +3,23 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "base/files.h"
 #include "cli/common.h"
+#include "cli/file_names.h"
+#include "cli/messages.h"
 #include "heatproof/error.h"
 #include "report/facts.h"
+#include "select/run.h"
 #include "store/results.h"
 
 namespace heatproof::cli {
 
 namespace {
 
-void must_exist(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error))
-    throw InputError(
-        fmt::format("{}: no such file; give a results.sqlite that heatproof select wrote", path));
-  // Opening would make a database of an empty file.
-  std::string start(15, '\0');
-  std::ifstream(path, std::ios::binary).read(start.data(), 15);
-  if (start != "SQLite format 3")
-    throw InputError(
-        fmt::format("{}: not a results file; give a results.sqlite that heatproof select wrote", path));
-}
-
 /// What the file's report shows; errors name the file.
 report::SelectReport read_report(const std::string& file) {
-  const Results results(file);
+  const Results results = Results::read(file);
   std::map<std::string, std::string> facts;
   for (const std::string& name : results.names()) facts[name] = *results.get(name);
   try {
@@ -43,7 +32,6 @@ report::SelectReport read_report(const std::string& file) {
 }
 
 void draw(const GlobalFlags& global, const std::string& file, const std::filesystem::path& out) {
-  must_exist(file);
   const report::SelectReport r = read_report(file);
   write_file(out / "report.html", report::render(r));
   write_file(out / "recipe.toml", r.recipe_toml);
@@ -51,19 +39,49 @@ void draw(const GlobalFlags& global, const std::string& file, const std::filesys
   if (global.json)
     print_json({{"report", page}, {"recipe", (out / "recipe.toml").string()}});
   else if (!global.quiet)
-    fmt::print("report  {}\n", page);
+    show("report  {}\n", page);
 }
 
-void merge(const GlobalFlags& global, const std::vector<std::string>& files, const std::string& out) {
-  for (const std::string& file : files) must_exist(file);
-  Results all(out);
-  for (const std::string& file : files) all.merge(Results(file));
+/// Refuses files that lie in one place, so that none is both read and replaced.
+void must_differ(const std::vector<std::string>& files, const std::string& out) {
+  must_not_replace("--output", out, std::vector<std::filesystem::path>(files.begin(), files.end()));
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    std::error_code error;
+    for (std::size_t k = 0; k < i; ++k)
+      if (std::filesystem::equivalent(files[k], files[i], error))
+        throw UsageError(fmt::format("{} is given twice; give every part once", files[i]));
+  }
+}
+
+/// Takes a part in. Throws Error where it is of another run than the parts before.
+void add_part(Results& all, const std::string& file, std::string& first, std::string& run) {
+  const Results part = Results::read(file);
+  const std::string own = part.get(kRunFact).value_or("");
+  if (first.empty())
+    first = file, run = own;
+  else if (const std::string differs = difference(run, own); !differs.empty())
+    throw Error(fmt::format(
+        "{} and {} are of different runs: {}; merge joins parts of one selection (select --shard)", first,
+        file, differs));
+  all.merge(part);
+}
+
+void merge(const GlobalFlags& global, std::vector<std::string> files, const std::string& out) {
+  must_differ(files, out);
+  std::error_code error;
+  if (std::filesystem::is_regular_file(out, error)) files.insert(files.begin(), out);  // more is added to it
+  when_stopped("stopped; nothing was written, run the same command again");
+  Results all = Results::replacing(out);
+  std::string first;
+  std::string run;
+  for (const std::string& file : files) add_part(all, file, first, run);
+  if (!run.empty()) all.set(kRunFact, run);
   const std::int64_t cells = all.cells();
   all.finish();
   if (global.json)
     print_json({{"results", out}, {"cells", cells}});
   else if (!global.quiet)
-    fmt::print("{} cells in {}\n", cells, out);
+    show("{} cells in {}\n", cells, out);
 }
 
 }  // namespace

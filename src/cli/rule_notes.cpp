@@ -1,4 +1,5 @@
 #include "cli/rule_notes.h"
+#include "cli/messages.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -22,11 +23,11 @@ void warn_of_derivatives(const GlobalFlags& global, const Network& network, std:
   for (const NodeRule& rule : most) ++counts[rule.op];
   std::vector<std::string> operators;
   for (const auto& [op, count] : counts) operators.push_back(fmt::format("{} {}", count, op));
-  fmt::print(stderr,
-             "heatproof: warning: {}: no rule for {} of the network's nodes ({}), first '{}' ({}): relevance "
-             "passes through them by the derivative, which neither conserves it nor shares it in proportion; "
-             "see heatproof inspect --recipe {}\n",
-             recipe, most.size(), fmt::join(operators, ", "), most.front().node, most.front().op, recipe);
+  say(fmt::format(
+      "warning: {}: no rule for {} of the network's nodes ({}), first '{}' ({}): relevance "
+      "passes through them by the derivative, which neither conserves it nor shares it in proportion; "
+      "see heatproof inspect --recipe {}",
+      recipe, most.size(), fmt::join(operators, ", "), most.front().node, most.front().op, recipe));
 }
 
 }  // namespace heatproof::cli

@@ -6,8 +6,10 @@
 #include <filesystem>
 
 #include "base/files.h"
+#include "cli/file_names.h"
 #include "cli/health.h"
 #include "cli/inputs.h"
+#include "cli/messages.h"
 #include "cli/outputs.h"
 #include "data/npy.h"
 #include "engine/program.h"
@@ -81,10 +83,15 @@ void run_named(const GlobalFlags& global, const RunFlags& f) {
                     f.model.model, graph.outputs()[i].name, where_not_finite(graph, tensors)));
     break;
   }
+  std::vector<std::string> names;
+  for (const Output& output : graph.outputs()) names.push_back(output.name);
+  names = file_names(names, "", std::string_view(".npy").size());
+  std::vector<std::filesystem::path> read{f.model.model};
+  for (const std::string& item : f.inputs) read.emplace_back(item.substr(item.find('=') + 1));
+  const std::filesystem::path folder = f.output_dir.empty() ? "." : f.output_dir;
+  for (const std::string& name : names) must_not_replace("--output-dir", folder / (name + ".npy"), read);
   for (std::size_t i = 0; i < results.size(); ++i) {
-    std::string name = graph.outputs()[i].name;
-    std::ranges::replace(name, '/', '_');
-    const auto path = std::filesystem::path(f.output_dir.empty() ? "." : f.output_dir) / (name + ".npy");
+    const auto path = folder / (names[i] + ".npy");
     write_file(path, format_npy(results[i]));
     files.push_back(path.string());
   }
@@ -173,6 +180,7 @@ void run(const GlobalFlags& global, const RunFlags& f) {
   const double runs = convolution::runs_for_transforms(session.network().graph(session.network().unit()));
   RawOutput raw(session, static_cast<double>(inputs.places()) >= runs);
   std::optional<NpyWriter> output;
+  must_not_replace("--output", f.output, std::vector<std::filesystem::path>{f.model.model, f.input});
   if (!f.output.empty()) output.emplace(f.output, inputs.places());
   const bool print = !global.json && !global.quiet;
   const Outputs outputs(session, raw.shape());
@@ -182,6 +190,7 @@ void run(const GlobalFlags& global, const RunFlags& f) {
   NotFinite not_finite;
   InputStream stream(inputs);
   for (InputSet set = stream.next(batch); set.size() > 0; set = stream.next(batch)) {
+    if (!output && reader_left()) return;  // nobody sees the rest
     session.at(static_cast<std::int64_t>(scores.size()), inputs.places());
     const Tensor values = output ? raw.of(set.inputs) : Tensor();
     if (output) output->append(values);
@@ -194,7 +203,7 @@ void run(const GlobalFlags& global, const RunFlags& f) {
       scores.push_back(outputs.score(row, best[i]));
       const bool finite = !not_finite.add(set, i, values, logits);
       const bool shown = print && (finite || f.allow_nonfinite);
-      if (shown) fmt::print("{}\n", set.items[i].name);
+      if (shown) show("{}\n", set.items[i].name);
       if (!shown && !global.json) continue;
       nlohmann::json list = outputs.top(row, shown);
       if (global.json) top.push_back(std::move(list));
@@ -207,7 +216,7 @@ void run(const GlobalFlags& global, const RunFlags& f) {
   }
   if (output) output->finish();
   if (print && session.network().probability().from == Probability::From::convention)
-    fmt::print("({}, which the network itself does not apply)\n", outputs.kind());
+    show("({}, which the network itself does not apply)\n", outputs.kind());
   if (!global.json) return;
   Shape shape = raw.shape();
   shape[0] = static_cast<std::int64_t>(scores.size());

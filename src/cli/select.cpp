@@ -10,11 +10,13 @@
 #include "base/files.h"
 #include "cli/health.h"
 #include "cli/inputs.h"
+#include "cli/messages.h"
 #include "cli/rule_notes.h"
 #include "cli/score_notes.h"
 #include "cli/selection_report.h"
 #include "heatproof/error.h"
 #include "report/facts.h"
+#include "select/run.h"
 #include "select/space.h"
 #include "store/results.h"
 #include "validate/features.h"
@@ -206,29 +208,26 @@ void print_json_summary(const Selection& s, const SelectFlags& f, const Ailing& 
 void print_summary(const report::SelectReport& r, const SelectFlags& f, const std::string& caveat) {
   std::string headline = report::headline(r);
   std::erase(headline, '`');
-  fmt::print("{}\n\n{} ({}) [95 % interval]\n", headline, r.objective, r.objective_better);
+  show("{}\n\n{} ({}) [95 % interval]\n", headline, r.objective, r.objective_better);
   std::size_t place = 0;
   for (const auto& e : r.ranking) {
     const std::string interval = std::isfinite(e.score.low)
                                      ? fmt::format("[{:.4g}, {:.4g}]", e.score.low, e.score.high)
                                      : "no interval";
-    fmt::print("{:3}  {:<44} {:>9} {}{}{}\n", ++place, e.recipe, fmt::format("{:.4g}", e.score.mean),
-               interval, e.in_best_set ? "  *" : "", e.control ? "  control" : "");
+    show("{:3}  {:<44} {:>9} {}{}{}\n", ++place, e.recipe, fmt::format("{:.4g}", e.score.mean), interval,
+         e.in_best_set ? "  *" : "", e.control ? "  control" : "");
   }
-  fmt::print("\n* cannot be told from the best\n{}{}", caveat, caveat.empty() ? "" : "\n");
+  show("\n* cannot be told from the best\n{}{}", caveat, caveat.empty() ? "" : "\n");
   const std::filesystem::path out = f.out;
-  fmt::print("report  {}\nrecipe  {}\nresults {}\n", (out / "report.html").string(),
-             (out / "recipe.toml").string(), (out / "results.sqlite").string());
+  show("report  {}\nrecipe  {}\nresults {}\n", (out / "report.html").string(), (out / "recipe.toml").string(),
+       (out / "results.sqlite").string());
 }
 
 /// Said where the folder's results were concluded from fewer images before. It is no part of the report,
 /// since finished results have the same bytes however they came about.
 std::string looked_before(const report::SelectReport& r, const Results& results) {
   const auto earlier = results.get("report");
-  if (!earlier) return "";
-  const nlohmann::json e = nlohmann::json::parse(*earlier, nullptr, false);
-  if (!e.is_object() || e.value("model", "") != r.model || e.value("objective", "") != r.objective) return "";
-  const auto images = e.value("images", std::size_t{0});
+  const std::size_t images = earlier ? report::images_of(*earlier, r.model, r.objective) : 0;
   if (images == 0 || images >= r.images) return "";
   return fmt::format(
       "A result of {} images was seen before these {}. Error rates and intervals hold for a number of images "
@@ -242,7 +241,8 @@ void conclude(const GlobalFlags& global, const SelectFlags& f, const Selection& 
   const std::filesystem::path out = f.out;
   const std::string caveat = r.caveat.empty() ? looked_before(r, results) : r.caveat;
   results.begin();
-  for (const std::string& name : results.names()) results.remove(name);
+  for (const std::string& name : results.names())
+    if (name != kRunFact) results.remove(name);
   for (const auto& [name, bytes] : report::to_facts(r)) results.set(name, bytes);
   results.commit();
   write_file(out / "report.html", report::render(r));
@@ -286,16 +286,15 @@ void with_results(const std::filesystem::path& folder, const Measure& measure) {
   std::error_code error;
   const bool fresh_folder = !std::filesystem::exists(folder, error);
   const bool fresh = !std::filesystem::exists(file, error);
-  std::optional<Results> results(file);
+  std::optional<Results> results;
   try {
+    results.emplace(file);
     measure(*results);
   } catch (...) {
-    const bool empty = results->cells() == 0;
+    // Removed while it is held: who waits for it sees that.
+    if (fresh && results && results->cells() == 0) std::filesystem::remove(file, error);
     results.reset();
-    if (fresh && empty) {
-      std::filesystem::remove(file, error);
-      if (fresh_folder) std::filesystem::remove(folder, error);
-    }
+    if (fresh_folder) std::filesystem::remove(folder, error);  // where it is empty
     throw;
   }
 }
@@ -308,6 +307,9 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
   for (const std::string& text : options.diagnostics) metrics.push_back(parse_metric(text));
   const std::string note = note_scores(global, session.network(), recipes, metrics);
   with_results(f.out, [&](Results& results) {
+    results.set(kRunFact, to_text(run_of(session, data, options)));
+    when_stopped(fmt::format("stopped; what is measured is kept in {}; run the same command again to go on",
+                             (std::filesystem::path(f.out) / "results.sqlite").string()));
     Selection selection;
     {
       Progress progress("select", global.quiet);
@@ -316,9 +318,8 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
     }
     if (options.shards > 1) {
       if (!global.quiet)
-        fmt::print(stderr,
-                   "heatproof: part {} is measured; join all parts with heatproof merge, then select again\n",
-                   f.shard);
+        say(fmt::format("part {} is measured; join all parts with heatproof merge, then select again",
+                        f.shard));
       if (global.json) print_json({{"shard", f.shard}, {"cells", results.cells()}});
       return;
     }
@@ -367,7 +368,7 @@ void select_command(const GlobalFlags& global, SelectFlags f) {
   if (masks && f.masks.empty() && f.space.empty())
     options.diagnostics.emplace_back("relevance_rank_accuracy");
   for (const SkippedFile& skipped : all.skipped) {
-    if (!global.quiet) fmt::print(stderr, "heatproof: skipped {}: {}\n", skipped.name, skipped.reason);
+    if (!global.quiet) say(fmt::format("skipped {}: {}", skipped.name, skipped.reason));
   }
   select_and_report(global, f, session, data_of(global, session, inputs, masks, all), all.skipped, recipes,
                     options);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/files.h"
 #include "cli/inputs.h"
 #include "cli/outputs.h"
 #include "engine/program.h"
@@ -243,6 +244,26 @@ report::SelectReport describe(const Session& session, const SelectionData& data,
   for (const SkippedFile& f : skipped) r.skipped.emplace_back(f.name, f.reason);
   r.recipe_toml = format_recipe_file(s, session.model().hash());
   return r;
+}
+
+Run run_of(const Session& session, const SelectionData& data, const SelectionOptions& o) {
+  Sha256 images;
+  for (std::size_t i = 0; i < data.items.size(); ++i)
+    images.add(fmt::format("{} {} {};", data.items[i].hash, data.targets[i],
+                           data.mask_hashes.empty() ? "" : data.mask_hashes[i]));
+  return {{"version of heatproof", HEATPROOF_VERSION},
+          {"model", session.model().hash()},
+          {"output", session.network().options().output_name},
+          {"preprocessing", preprocessing_text(session, data.source)},
+          {"model, output and range of pixels", data.model_hash},
+          {"images, targets and masks",
+           fmt::format("{} of {}", images.digits().substr(0, 12), data.items.size())},
+          {"metric", o.objective},
+          {"diagnostics", fmt::format("{}", fmt::join(o.diagnostics, " "))},
+          {"images of costly diagnostics", std::to_string(o.diagnostic_images)},
+          {"share held back", fmt::format("{}", o.held_back)},
+          {"reliability", o.reliability ? "yes" : "no"},
+          {"seed", std::to_string(o.seed)}};
 }
 
 }  // namespace heatproof::cli

@@ -3,6 +3,7 @@
 
 #include "cli/common.h"
 #include "report/select_report.h"
+#include "select/run.h"
 #include "select/selection.h"
 
 namespace heatproof::cli {
@@ -23,5 +24,8 @@ report::Picture drawn(const Session& session, std::span<const float> x, std::vec
 
 /// How photos became inputs, in words.
 std::string preprocessing_text(const Session& session, const InputSource& inputs);
+
+/// What parts of a selection have in common, on however many machines they are measured.
+Run run_of(const Session& session, const SelectionData& data, const SelectionOptions& options);
 
 }  // namespace heatproof::cli

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/common.h"
+#include "cli/messages.h"
 #include "data/synthetic.h"
 
 namespace heatproof::cli {
@@ -26,8 +27,8 @@ void synth_command(const GlobalFlags& global, const SynthFlags& f) {
                 {"out", f.out},
                 {"classes", set.classes}});
   else if (!global.quiet)
-    fmt::print("{} images of '{}': {}\nimages  {}\nmasks   {}\n", f.count, set.name, set.about,
-               (out / "images").string(), (out / "masks").string());
+    show("{} images of '{}': {}\nimages  {}\nmasks   {}\n", f.count, set.name, set.about,
+         (out / "images").string(), (out / "masks").string());
 }
 
 }  // namespace

@@ -91,7 +91,7 @@ class Scanner {
     const std::string_view type = word();
     const auto refuse = [&] {
       fail(name_, fmt::format("element type '{}' is not supported; use float32, int64 or bool",
-                              shortened(type, 40)));
+                              abbreviated(type, 40)));
     };
     if (type.empty()) refuse();
     const bool order = std::string_view("<>=|").find(type[0]) != std::string_view::npos;
@@ -128,7 +128,7 @@ class Scanner {
       }
     }
     if (empty)
-      fail(name_, fmt::format("holds no elements (shape {}); save some", shortened(to_string(shape), 80)));
+      fail(name_, fmt::format("holds no elements (shape {}); save some", abbreviated(to_string(shape), 80)));
   }
 
   std::int64_t whole_number() {
@@ -178,7 +178,7 @@ NpyHeader parse_npy_header(std::string_view bytes, std::size_t size, const std::
   Scanner(text, name).read(h);
   const auto needed = static_cast<std::size_t>(h.shape.elements()) * static_cast<std::size_t>(h.bytes);
   const std::size_t given = size - h.data;
-  const auto shape = shortened(to_string(h.shape), 80);
+  const auto shape = abbreviated(to_string(h.shape), 80);
   if (given < needed)
     fail(name,
          fmt::format("holds {} bytes of data, its shape {} needs {}; it is truncated", given, shape, needed));

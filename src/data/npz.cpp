@@ -37,8 +37,8 @@ class Zip {
       Entry e;
       offset = read_entry(offset, e);
       if (e.name.ends_with(".npy")) e.name.resize(e.name.size() - 4);
-      const std::string what = fmt::format("{}: array '{}'", name_, shortened(e.name, 60));
-      if (arrays.contains(e.name)) fail(fmt::format("holds two arrays named '{}'", shortened(e.name, 60)));
+      const std::string what = fmt::format("{}: array '{}'", name_, abbreviated(e.name, 60));
+      if (arrays.contains(e.name)) fail(fmt::format("holds two arrays named '{}'", abbreviated(e.name, 60)));
       const std::string npy = content(e);
       const NpyHeader h = parse_npy_header(npy, npy.size(), what);
       take(static_cast<std::uint64_t>(h.shape.elements()) * size_of(h.dtype()));
@@ -125,7 +125,7 @@ class Zip {
 
   /// Unpacked.
   std::string content(const Entry& e) {
-    const std::string array = fmt::format("array '{}'", shortened(e.name, 60));
+    const std::string array = fmt::format("array '{}'", abbreviated(e.name, 60));
     if (number(e.local, 4) != 0x04034b50) fail(array + " is damaged");
     const std::uint64_t start = e.local + 30 + number(e.local + 26, 2) + number(e.local + 28, 2);
     if (start > bytes_.size() || e.packed > bytes_.size() - start) fail(array + " is truncated");

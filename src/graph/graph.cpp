@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/text.h"
 #include "graph/operator.h"
 
 namespace heatproof {
@@ -61,11 +62,11 @@ std::string to_string(const Graph& graph) {
     if (const std::string attributes = to_string(node.attributes); !attributes.empty())
       text += " " + attributes;
     text += fmt::format(" : {} {}", to_string(node.type.dtype), to_string(node.type.shape));
-    if (!node.name.empty()) text += "  # " + node.name;
+    if (!node.name.empty()) text += "  # " + printable(node.name);
     text += '\n';
   }
   for (const Output& output : graph.outputs())
-    text += fmt::format("output {} = %{}\n", output.name, output.id);
+    text += fmt::format("output {} = %{}\n", printable(output.name), output.id);
   return text;
 }
 

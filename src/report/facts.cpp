@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "heatproof/error.h"
@@ -163,8 +165,42 @@ std::map<std::string, std::string> to_facts(const SelectReport& r) {
 
 namespace {
 
+[[noreturn]] void damaged(const std::string& what) {
+  throw InputError(fmt::format("results: the report's data is damaged ({}); run select again", what));
+}
+
+/// What is nested deeper than any report would be copied by recursion.
+json parsed(const std::string& text) {
+  constexpr int kDeepest = 32;
+  return json::parse(text, [](int depth, json::parse_event_t, json&) {
+    if (depth > kDeepest) damaged("it is nested too deeply");
+    return true;
+  });
+}
+
+/// A side of a picture.
+int side(const json& j) {
+  const auto n = j.get<std::int64_t>();
+  if (!j.is_number_integer() || n < 1 || n > std::numeric_limits<int>::max())
+    damaged("the size of a picture");
+  return static_cast<int>(n);
+}
+
+/// The page relies on lists that belong together having the same length.
+void check(const SelectReport& r) {
+  if (r.ranking.empty() && !r.controls.empty()) damaged("controls without a ranking");
+  if (r.agreement.size() > r.agreement_names.size()) damaged("agreement without names");
+  for (const auto& row : r.agreement)
+    if (row.size() > r.agreement_names.size()) damaged("agreement without names");
+  for (const RankedRecipe& e : r.ranking)
+    if (e.diagnostics.size() > r.diagnostics.size()) damaged("diagnostics without names");
+  for (const Exhibit& x : r.exhibits)
+    if (x.relevance.size() > r.shown.size() || x.relevance.size() > x.scores.size())
+      damaged("heatmaps without recipes");
+}
+
 SelectReport to_report(const std::map<std::string, std::string>& facts) {
-  const json root = json::parse(facts.at("report"));
+  const json root = parsed(facts.at("report"));
   SelectReport r;
   r.model = root.at("model");
   r.images = root.at("images");
@@ -200,8 +236,8 @@ SelectReport to_report(const std::map<std::string, std::string>& facts) {
   for (const json& j : root.at("exhibits")) {
     Exhibit x{
         j.at("name"), j.at("label"), to_number(j.at("probability")), {}, {}, to_numbers(j.at("scores"))};
-    x.photo.height = j.at("height");
-    x.photo.width = j.at("width");
+    x.photo.height = side(j.at("height"));
+    x.photo.width = side(j.at("width"));
     const auto pixels = static_cast<std::size_t>(x.photo.height) * static_cast<std::size_t>(x.photo.width);
     const std::size_t i = r.exhibits.size();
     const std::string photo = fmt::format("report photo {}", i);
@@ -212,6 +248,7 @@ SelectReport to_report(const std::map<std::string, std::string>& facts) {
     }
     r.exhibits.push_back(std::move(x));
   }
+  check(r);
   return r;
 }
 
@@ -219,14 +256,29 @@ SelectReport to_report(const std::map<std::string, std::string>& facts) {
 
 SelectReport from_facts(const std::map<std::string, std::string>& facts) {
   if (!facts.contains("report"))
-    throw InputError("results: nothing to draw; run heatproof select until it has finished");
+    throw InputError(
+        "results: nothing to draw, since nothing was concluded from its cells yet; run heatproof select with "
+        "--out on its "
+        "folder (without --shard), which measures what is missing and concludes");
   try {
     return to_report(facts);
   } catch (const json::exception& e) {
-    throw InputError(fmt::format("results: the report's data is damaged ({}); run select again", e.what()));
+    damaged(e.what());
   } catch (const std::out_of_range&) {
     throw InputError("results: a picture of the report is missing; run select again");
   }
+}
+
+std::size_t images_of(const std::string& report, const std::string& model, const std::string& objective) {
+  try {
+    const json root = parsed(report);
+    return root.at("model") == model && root.at("objective") == objective
+               ? root.at("images").get<std::size_t>()
+               : 0;
+  } catch (const json::exception&) {
+  } catch (const InputError&) {
+  }
+  return 0;
 }
 
 }  // namespace heatproof::report

@@ -29,7 +29,7 @@ std::string with_code(std::string_view text) {
 
 /// JSON inside of a script element must not end it.
 std::string safe_json(const nlohmann::json& json) {
-  std::string text = json.dump();
+  std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   for (std::size_t at = text.find('<'); at != std::string::npos; at = text.find('<', at))
     text.replace(at, 1, "\\u003c");
   return text;

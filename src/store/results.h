@@ -1,5 +1,5 @@
 // results.sqlite: scores, cell by cell. A killed run resumes; a finished file has the same bytes however it
-// came about.
+// came about. Every cell and every fact carries its SHA-256, which is checked whenever it is read.
 //
 //   Results results("out/results.sqlite");
 //   if (!results.find(key)) results.put(key, {score, curves});
@@ -32,9 +32,14 @@ struct Cell {
 
 class Results {
  public:
-  /// Opens or creates. Throws InputError for files that are no results of heatproof or are damaged, Error
-  /// when the file is in use or the disk is full.
+  /// Opens or creates, for this process alone. Throws InputError for files that are no results of heatproof,
+  /// of another version, or damaged; Error when the file is in use or the disk is full.
   explicit Results(const std::filesystem::path& path);
+  /// Only reads: the file keeps its bytes, and may lie on a disk that cannot be written. Takes those of the
+  /// version before, too, whose cells have no check sums.
+  static Results read(const std::filesystem::path& path);
+  /// New and empty; takes the place of `path` when it is finished.
+  static Results replacing(const std::filesystem::path& path);
   ~Results();
   Results(Results&&) noexcept;
   Results& operator=(Results&&) noexcept;
@@ -53,7 +58,8 @@ class Results {
   void begin();
   void commit();
 
-  /// Copies all cells of another file. Throws Error when the same cell has another score there.
+  /// Copies all cells of another file. Throws Error when the same cell has another score there, or cells are
+  /// of another seed, or of another model or other preparing.
   void merge(const Results& other);
 
   /// Rewrites the file in the order of the keys and closes it: equal contents give equal bytes.
@@ -61,6 +67,7 @@ class Results {
 
  private:
   struct State;
+  explicit Results(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

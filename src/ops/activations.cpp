@@ -141,6 +141,25 @@ float attribute(const Attributes& a, std::string_view name, double otherwise) {
   return static_cast<float>(a.number(name, otherwise));
 }
 
+/// Of functions that have the sign of `above` · x where x > 0, and of `below` · x elsewhere: networks may say
+/// of slopes what they want.
+Sign sign_of_halves(const NodeView& v, double above, double below) {
+  const Sign x = v.inputs[0]->sign;
+  const bool keeps = (is_non_positive(x) || above >= 0) && (is_non_negative(x) || below >= 0);
+  return keeps ? x : Sign::any;
+}
+
+Sign sign_of_selu(const NodeView& v) {
+  const double gamma = v.node.attributes.number("gamma", 1.0507009873554805);
+  return sign_of_halves(v, gamma, gamma * v.node.attributes.number("alpha", 1.6732632423543772));
+}
+
+/// Where the bounds cross, the upper one is the result.
+Sign sign_of_clip(const NodeView& v) {
+  const Attributes& a = v.node.attributes;
+  return a.number("min", -1) >= 0 && a.number("max", 0) >= 0 ? Sign::non_negative : Sign::any;
+}
+
 }  // namespace
 
 const Operator kRelu = {.name = "Relu",
@@ -154,28 +173,24 @@ const Operator kRelu = {.name = "Relu",
                             },
                         .sign = always_non_negative,
                         .traits = activation(relu)};
-const Operator kLeakyRelu = {.name = "LeakyRelu",
-                             .infer = infer_same,
-                             .derivative =
-                                 [](Value n, Value g) {
-                                   const double slope = n.attributes().number("alpha", 0.01);
-                                   return std::vector{masked(g, step(n.input(0)) * (1 - slope) + slope)};
-                                 },
-                             .simplify = simplify_unary,
-                             .sign = keep_sign,
-                             .traits = activation(leaky_relu, [](const Attributes& a) {
-                               return std::vector{attribute(a, "alpha", 0.01)};
-                             })};
+const Operator kLeakyRelu = {
+    .name = "LeakyRelu",
+    .infer = infer_same,
+    .derivative =
+        [](Value n, Value g) {
+          const double slope = n.attributes().number("alpha", 0.01);
+          return std::vector{masked(g, step(n.input(0)) * (1 - slope) + slope)};
+        },
+    .simplify = simplify_unary,
+    .sign = [](const NodeView& v) { return sign_of_halves(v, 1, v.node.attributes.number("alpha", 0.01)); },
+    .traits =
+        activation(leaky_relu, [](const Attributes& a) { return std::vector{attribute(a, "alpha", 0.01)}; })};
 const Operator kClip = {.name = "Clip",
                         .infer = infer_same,
                         .derivative = clip_derivative,
                         .canonicalize = canonical_clip,
                         .fold = fold_elementwise,
-                        .sign =
-                            [](const NodeView& v) {
-                              return v.node.attributes.number("min", -1) >= 0 ? Sign::non_negative
-                                                                              : Sign::any;
-                            },
+                        .sign = sign_of_clip,
                         .traits = activation(clip, [](const Attributes& a) {
                           constexpr double kInfinity = std::numeric_limits<double>::infinity();
                           return std::vector{attribute(a, "min", -kInfinity), attribute(a, "max", kInfinity)};
@@ -184,7 +199,7 @@ const Operator kElu = {
     .name = "Elu",
     .infer = infer_same,
     .derivative = [](Value n, Value g) { return elu_like(n, g, n.attributes().number("alpha", 1), 1); },
-    .sign = keep_sign,
+    .sign = [](const NodeView& v) { return sign_of_halves(v, 1, v.node.attributes.number("alpha", 1)); },
     .traits = activation(elu, [](const Attributes& a) {
       return std::vector{attribute(a, "alpha", 1), 1.0F};
     })};
@@ -195,7 +210,7 @@ const Operator kSelu = {.name = "Selu",
                               return elu_like(n, g, n.attributes().number("alpha", 1.6732632423543772),
                                               n.attributes().number("gamma", 1.0507009873554805));
                             },
-                        .sign = keep_sign,
+                        .sign = sign_of_selu,
                         .traits = activation(elu, [](const Attributes& a) {
                           return std::vector{attribute(a, "alpha", 1.6732632423543772),
                                              attribute(a, "gamma", 1.0507009873554805)};

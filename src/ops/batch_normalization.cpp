@@ -37,6 +37,7 @@ Value fold(Value node, const std::vector<bool>& sole_use) {
   const Value scale = node.input(1);
   if (!sole_use[0] || layer.constant() || !(layer.is(kConv) || layer.is(kConvTranspose) || layer.is(kLinear)))
     return {};
+  if (layer.is(kLinear) && layer.shape().rank() != 2) return {};  // channels are not its outputs
   const Value w = layer.input(1);
   if (!w.constant() || !scale.constant()) return {};
   Value scaled;

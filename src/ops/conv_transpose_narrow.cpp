@@ -20,7 +20,7 @@ using Vector [[gnu::vector_size(kLanes * sizeof(float))]] = float;
 /// Keeps a value that several multiplications read in a register of AVX-512: compilers would rather load it
 /// for each, and a cycle has two loads for two multiplications.
 [[gnu::always_inline]] inline void keep([[maybe_unused]] Vector& value) {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__clang__)  // for clang, such a vector fits no register
   asm("" : "+v"(value));
 #endif
 }

@@ -79,9 +79,9 @@ const Operator kPad = {
         [](const NodeView& v) {
           const double value = v.node.attributes.number("value", 0);
           const Sign x = v.inputs[0]->sign;
-          return value == 0 || (value > 0 && is_non_negative(x)) || (value < 0 && is_non_positive(x))
-                     ? x
-                     : Sign::any;
+          if (value == 0) return x;
+          if (value > 0 && is_non_negative(x)) return Sign::non_negative;
+          return value < 0 && is_non_positive(x) ? Sign::non_positive : Sign::any;
         },
     .windowed = windowed,
     .lower = lower,

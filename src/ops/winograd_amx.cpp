@@ -1,10 +1,9 @@
 #include "ops/winograd_amx.h"
 
-#if defined(__x86_64__) && defined(__linux__)
+// clang 16 cannot ask for AMX (__builtin_cpu_supports); it builds the fuzzers only.
+#if defined(__x86_64__) && defined(__linux__) && !defined(__clang__)
 
-#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12 warns falsely of intrinsics (GCC bug 105593)
-#endif
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>

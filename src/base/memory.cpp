@@ -4,20 +4,34 @@
 
 #include <algorithm>
 #include <fstream>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 namespace heatproof {
 
-std::size_t free_memory() {
+namespace {
+
+/// The sum of some lines of /proc/meminfo, in bytes; 0 where there are none.
+std::size_t sum_of(std::initializer_list<std::string_view> wanted) {
   std::ifstream file("/proc/meminfo");
   std::string key;
   std::size_t kilobytes = 0;
+  std::size_t sum = 0;
   std::string unit;
   while (file >> key >> kilobytes) {
-    if (key == "MemAvailable:") return kilobytes * 1024;
+    if (std::ranges::find(wanted, key) != wanted.end()) sum += kilobytes * 1024;
     std::getline(file, unit);
   }
-  return 0;
+  return sum;
+}
+
+}  // namespace
+
+std::size_t free_memory() { return sum_of({"MemAvailable:"}); }
+std::size_t memory_that_can_be_had() {
+  const std::size_t free = free_memory();
+  return free > 0 ? free + sum_of({"SwapFree:"}) : 0;
 }
 
 std::string memory_warning(std::size_t bytes, std::size_t free) {

@@ -42,12 +42,15 @@ std::string to_string(DType dtype) {
 
 std::int64_t Shape::elements() const {
   std::int64_t n = 1;
+  bool empty = false;
   for (std::int64_t d : *this) {
     if (d < 0) throw Error(fmt::format("shape {} has a negative dimension", to_string(*this)));
-    if (d != 0 && n > kMaxElements / d) throw Error(fmt::format("shape {} is too large", to_string(*this)));
+    empty |= d == 0;
+    if (d == 0) continue;  // the product of the others stays in bounds, as strides do
+    if (n > kMaxElements / d) throw Error(fmt::format("shape {} is too large", to_string(*this)));
     n *= d;
   }
-  return n;
+  return empty ? 0 : n;
 }
 
 std::vector<std::int64_t> Shape::strides() const {
@@ -57,7 +60,10 @@ std::vector<std::int64_t> Shape::strides() const {
 }
 
 std::string to_string(const Shape& shape) {
+  constexpr std::size_t kShown = 12;
   if (shape.empty()) return "scalar";
+  if (shape.size() > kShown)  // only in messages, which are lines
+    return fmt::format("{}x... ({} axes)", fmt::join(std::span(shape).first(kShown / 2), "x"), shape.size());
   return fmt::format("{}", fmt::join(shape, "x"));
 }
 

@@ -48,12 +48,12 @@ double median_ms(std::int64_t repeats, const std::function<void()>& work) {
   return times[times.size() / 2];
 }
 
-Timed measure(const Graph& graph, const std::vector<Tensor>& inputs, const BenchFlags& f,
-              Convolutions convolutions = Convolutions::direct) {
+Timed measure(const Network& network, const Graph& graph, const std::vector<Tensor>& inputs,
+              const BenchFlags& f, Convolutions convolutions = Convolutions::direct) {
   Timed t;
   std::optional<Workspace> workspace;
   t.compile_ms = milliseconds([&] {
-    const Program program = compile(graph, convolutions);
+    const Program program = network.compile(graph, convolutions);
     t.arena_bytes = program.arena_bytes();
     t.constant_bytes = program.constant_bytes();
     workspace.emplace(program);
@@ -72,7 +72,7 @@ Timed measure_recipes(const Session& session, const GlobalFlags& global, const s
   options.batch = batch;
   Explainer explainer(session.network(), recipes, options);
   if (std::ranges::all_of(recipes, [](const Recipe& r) { return r.method->build != nullptr; }))
-    return measure(explainer.graph(batch), {x, Tensor::zeros(DType::i64, {batch})}, f);
+    return measure(session.network(), explainer.graph(batch), {x, Tensor::zeros(DType::i64, {batch})}, f);
   const std::vector<std::int64_t> targets(static_cast<std::size_t>(batch), 0);
   Timed t;
   t.median_ms = median_ms(f.repeats, [&] { explainer.explain(x, targets); });
@@ -86,7 +86,8 @@ Timed measure_forward(const Session& session, const Tensor& x, const BenchFlags&
   const Value input = g.input("x", {DType::f32, x.shape()});
   const Graph graph = session.network().graph(x.shape()[0]);
   g.output("logits", forward_view(g, graph, input, f.model.output_name).logits);
-  return measure(g.build(), {x}, f, f.forward ? Convolutions::fastest : Convolutions::direct);
+  return measure(session.network(), g.build(), {x}, f,
+                 f.forward ? Convolutions::fastest : Convolutions::direct);
 }
 
 std::vector<Recipe> recipes_of(const BenchFlags& f) {

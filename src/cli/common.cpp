@@ -35,7 +35,8 @@ void add_model_flags(CLI::App& app, ModelFlags& flags, bool model_required) {
   app.add_option(
       "--memory", flags.memory,
       "working memory that batches may take, such as 512M or 2G; unless given, as much as this network's "
-      "batches need (other batches move scores by rounding)");
+      "batches need (other batches move scores by rounding). Allows as much to networks that are refused "
+      "since they take it out of proportion to their size");
   app.add_option("--batch", flags.batch, "batch size; 0: chosen from --memory")->check(CLI::Range(0, 4096));
   app.add_option("--resize", flags.resize, "pixels of the shorter side before the crop");
   app.add_option("--size", flags.size, "centre crop: one number, or height and width")
@@ -155,6 +156,7 @@ Session::Session(const GlobalFlags& global, const ModelFlags& flags, Model model
                     file = model_.path().filename().string()](const std::string& what) {
     if (!quiet && !std::exchange(*said, true)) say(fmt::format("{}: {}", file, what));
   };
+  options.file = model_.path().filename().string();
   options.steady = selection;
   options.needs = [said = std::make_shared<bool>(global.quiet)](std::size_t bytes) {
     const std::string line = memory_warning(bytes, free_memory());

@@ -17,6 +17,7 @@
 #include "graph/rewrite.h"
 #include "heatproof/error.h"
 #include "ops/convolution.h"
+#include "ops/footprint.h"
 
 namespace heatproof::cli {
 
@@ -38,6 +39,22 @@ bool all_finite(const Tensor& t) {
 void refuse_or_warn(const GlobalFlags& global, const RunFlags& f, const std::string& line) {
   if (!f.allow_nonfinite) throw Error(line + "; nothing was written, unless --allow-nonfinite is given");
   warn(global, line);
+}
+
+/// Of all rows that are given at once.
+Program program_of(const Model& model, const Graph& graph, std::size_t memory) {
+  const auto where = [&](const std::exception& e) {
+    const std::string file = model.path().filename().string();
+    return std::string_view(e.what()).starts_with(file) ? e.what() : fmt::format("{}: {}", file, e.what());
+  };
+  try {
+    check_footprint(graph, {.memory = memory});
+    return compile(graph);
+  } catch (const UnsupportedError& e) {
+    throw UnsupportedError(where(e));
+  } catch (const Error& e) {
+    throw Error(where(e), e.exit_code());
+  }
 }
 
 /// Any inputs by name, all outputs.
@@ -73,7 +90,8 @@ void run_named(const GlobalFlags& global, const RunFlags& f) {
   const Graph graph = canonicalize(model.specialize(wanted));
   std::vector<Tensor> tensors;
   for (NodeId id : graph.inputs()) tensors.push_back(given.at(graph.node(id).name));
-  const std::vector<Tensor> results = Workspace(compile(graph)).run(tensors);
+  const std::vector<Tensor> results =
+      Workspace(program_of(model, graph, parse_bytes(f.model.memory))).run(tensors);
   nlohmann::json files = nlohmann::json::array();
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (all_finite(results[i])) continue;
@@ -139,7 +157,7 @@ class RawOutput {
     const auto it = workspaces_.find(count);
     if (it != workspaces_.end()) return it->second;
     const auto how = many_ ? Convolutions::fastest : Convolutions::direct;
-    return workspaces_.emplace(count, Workspace(compile(graph(count), how))).first->second;
+    return workspaces_.emplace(count, Workspace(network_.compile(graph(count), how))).first->second;
   }
 
   const Network& network_;

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "base/sizes.h"
 #include "base/threads.h"
 #include "graph/operator.h"
 
@@ -49,7 +50,7 @@ struct Plan {
 void gather(const Source& source, const Physical& p, const float* from, std::int64_t begin, std::int64_t n,
             float* to) {
   const int rank = static_cast<int>(p.lengths.size());
-  std::array<std::int64_t, 12> index{};
+  std::array<std::int64_t, kMostAxes> index;  // as many are set as there are axes
   std::int64_t rest = begin;
   std::int64_t offset = 0;
   for (int i = rank - 1; i >= 0; --i) {

@@ -52,6 +52,36 @@ std::size_t stored_bytes(const Node& node, Layout layout) {
   return static_cast<std::size_t>(stored_elements(node.type.shape, layout)) * size;
 }
 
+/// Runs `f`, saying which node is meant, in our words, where it throws.
+template <typename F>
+void with_context(const Lowering& l, NodeId id, F&& f) {
+  const Node& n = l.node(id);
+  const auto where = [&](std::string_view what) {
+    if (what.starts_with("node '")) return std::string(what);  // of an operand
+    return fmt::format("node '{}' ({}): {}", n.name, n.op->name, what);
+  };
+  try {
+    f();
+  } catch (const dnnl::error& e) {
+    if (e.status == dnnl_out_of_memory) throw Error(where("out of memory; use a smaller batch or --memory"));
+    std::string shapes;
+    for (std::size_t i = 0; i < std::min<std::size_t>(n.inputs.size(), 3); ++i) {
+      if (n.inputs[i] != kNone)
+        shapes += fmt::format("{}{}", shapes.empty() ? "" : ", ", to_string(l.shape(n.inputs[i])));
+    }
+    const std::string attributes = to_string(n.attributes).substr(0, 150);
+    throw UnsupportedError(where(
+        fmt::format("oneDNN has no kernel for operands of shapes {}{}{}; export the model with other sizes",
+                    shapes, attributes.empty() ? "" : " and ", attributes)));
+  } catch (const UnsupportedError& e) {
+    throw UnsupportedError(where(e.what()));
+  } catch (const InputError& e) {
+    throw InputError(where(e.what()));
+  } catch (const Error& e) {
+    throw Error(where(e.what()), e.exit_code());
+  }
+}
+
 }  // namespace
 
 Lowering::Lowering(const Graph& graph, std::vector<StatePort> known_states, Convolutions convolutions)
@@ -317,7 +347,7 @@ void Lowering::lower(NodeId id) {
         "node '{}' ({}): more than {} constants are computed one from another; simplify the model "
         "(onnxsim) so that they are known",
         abbreviated(n.name), n.op->name, kDeepest));
-  n.op->lower(*this, id);
+  with_context(*this, id, [&] { n.op->lower(*this, id); });
   lowered_.push_back(id);
   if (!has_result(id) && !fused_[static_cast<std::size_t>(id)])
     throw Error(fmt::format("operator {} emitted no result", n.op->name));

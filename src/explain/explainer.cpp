@@ -72,7 +72,7 @@ std::vector<NodeRule> rules_of(const Network& network, const Recipe& recipe) {
 
 Workspace& Explainer::workspace(std::int64_t batch) {
   if (const auto it = workspaces_.find(batch); it != workspaces_.end()) return it->second;
-  return workspaces_.emplace(batch, Workspace(compile(graph(batch)))).first->second;
+  return workspaces_.emplace(batch, Workspace(network_.compile(graph(batch)))).first->second;
 }
 
 std::int64_t Explainer::batch() {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/sizes.h"
 #include "base/threads.h"
 #include "explain/rows.h"
 #include "explain/walk_memo.h"
@@ -15,6 +16,7 @@
 #include "ops/arithmetic.h"
 #include "ops/batching.h"
 #include "ops/convolution.h"
+#include "ops/footprint.h"
 #include "ops/operators.h"
 
 namespace heatproof {
@@ -75,6 +77,9 @@ ForwardView forward_view(Builder& g, const Graph& network, Value input, const st
   }
   const Value softmax = last_softmax(view.output);
   const Value logits = softmax ? softmax.input(0) : view.output;
+  if (sizes::is_empty(logits.shape()))
+    throw InputError(
+        fmt::format("output '{}' of shape {} has no elements", picked.name, to_string(view.output.shape())));
   view.logits = reshape(logits, {batch, logits.shape().elements() / batch});
   ProbabilityView probability = probability_of(view.output, softmax, view.logits, picked.name);
   view.probability = probability.value;
@@ -96,19 +101,51 @@ Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions o
         "the network has {} inputs; explanations need exactly one input of numbers", one.inputs().size()));
   }
   input_shape_ = one.node(one.inputs()[0]).type.shape;
+  if (input_shape_.empty())
+    throw UnsupportedError(
+        "the input is a single number; explanations need an input with axes, the first of "
+        "which is the batch");
   Builder g;
   const ForwardView view =
       forward_view(g, one, g.input("x", {DType::f32, input_shape_}), options_.output_name);
   classes_ = view.logits.shape()[1];
   probability_ = view.reading;
   input_shape_[0] = 1;
-  if (unit_ > 1) check_rows(one, options_.output_name, unit_);
+  if (unit_ > 1) {
+    check_size();
+    check_rows(one, options_.output_name, unit_);
+  }
   memory_ = options_.memory > 0 ? options_.memory : kMemory + kMemoryPerWeight * weight_bytes(one);
   walked_ = std::make_shared<WalkMemo>(std::min(kMostRemembered, memory_ / kShareRemembered));
 }
 
 void Network::announce(std::size_t bytes) const {
   if (options_.memory == 0 && options_.needs) options_.needs(bytes);
+}
+
+void Network::check_size() const {
+  if (size_checked_) return;
+  check_footprint(graph(unit_), {.memory = options_.memory, .rows = unit_});
+  size_checked_ = true;
+}
+
+Program Network::compile(const Graph& graph, Convolutions convolutions) const {
+  const auto where = [&](const std::exception& e) {
+    return options_.file.empty() ? e.what() : fmt::format("{}: {}", options_.file, e.what());
+  };
+  try {
+    check_size();
+    const NodeId x = graph.inputs().empty() ? kNone : graph.inputs()[0];
+    const bool alone = x != kNone && graph.node(x).type.shape[0] == unit_;
+    if (alone) check_footprint(graph, {.memory = options_.memory, .rows = unit_, .explains = true});
+    return heatproof::compile(graph, convolutions);
+  } catch (const UnsupportedError& e) {
+    throw UnsupportedError(where(e));
+  } catch (const InputError& e) {
+    throw InputError(where(e));
+  } catch (const Error& e) {
+    throw Error(where(e), e.exit_code());
+  }
 }
 
 std::string Network::what_rows_miss() const {
@@ -130,6 +167,7 @@ std::string Network::what_rows_miss() const {
 std::int64_t Network::fit(std::int64_t wanted) const {
   if (wanted <= 1 || wanted == unit_ || (together_ && !*together_)) return unit_;
   if (together_) return wanted;
+  check_size();
   std::string what;
   if (unit_ > 1) {
     what = fmt::format(

@@ -38,6 +38,7 @@ struct NetworkOptions {
   bool steady = false;
   /// Told how many bytes programs are going to take, where `memory` was left open.
   std::function<void(std::size_t bytes)> needs = {};
+  std::string file = {};  // where the network comes from, for messages
 };
 
 /// Inputs that change little from one step to the next, each walk from a base of its own.
@@ -124,6 +125,9 @@ class Network {
   void announce(std::size_t bytes) const;
   /// Batch size for forward passes.
   std::int64_t batch() const;
+  /// Compiles a graph that was made of this network for `unit()` rows, or more. Throws Error, before memory
+  /// is taken, where the network is out of all proportion (ops/footprint.h). Errors name the file.
+  Program compile(const Graph& graph, Convolutions convolutions = Convolutions::direct) const;
 
   /// Logits [N, classes] (or probabilities; UsageError where the network has none) of N inputs.
   Tensor predict(const Tensor& inputs, ScoreKind kind = ScoreKind::logit) const;
@@ -146,6 +150,8 @@ class Network {
 
  private:
   void compute(const Walks& walks, ScoreKind kind) const;
+  /// Throws Error where a forward pass of the smallest batch takes more than any network of its size does.
+  void check_size() const;
   /// How rows that are computed alone differ from what the file says of several; empty where they do not.
   std::string what_rows_miss() const;
   Workspace& workspace(std::int64_t batch, ScoreKind kind, Convolutions convolutions) const;
@@ -163,7 +169,8 @@ class Network {
   std::size_t memory_ = 0;
   std::int64_t unit_ = 1;
   mutable std::optional<bool> together_;  // whether rows can be computed together
-  mutable std::int64_t batch_ = 0;        // 0: not chosen yet
+  mutable bool size_checked_ = false;
+  mutable std::int64_t batch_ = 0;  // 0: not chosen yet
   mutable std::map<std::int64_t, Graph> graphs_;
   mutable std::map<std::tuple<std::int64_t, ScoreKind, Convolutions>, Workspace> workspaces_;
   mutable std::vector<std::shared_ptr<IncrementalProgram>> incremental_;  // used last comes last

@@ -6,11 +6,22 @@
 #include <cstring>
 #include <functional>
 
+#include "base/sizes.h"
 #include "graph/operator.h"
 
 namespace heatproof {
 
 namespace {
+
+/// Bytes of constants that are computed from others while a graph is built: shape arithmetic, tables of
+/// positions, masks of attention (16 MB where 4096 tokens look at each other). A file of some bytes could ask
+/// for any number of gigabytes.
+constexpr std::size_t kMostOfOne = std::size_t{128} << 20;
+constexpr std::size_t kMostOfAll = std::size_t{512} << 20;
+
+bool fits(std::size_t computed, std::size_t bytes) {
+  return bytes <= kMostOfOne && computed <= kMostOfAll && bytes <= kMostOfAll - computed;
+}
 
 constexpr std::size_t kCompareBytes = 1 << 16;  // larger constants are equal only when they share storage
 
@@ -63,6 +74,26 @@ NodeView view(const Builder& builder, const Node& node) {
 }
 
 Type infer_leaf(const NodeView& v) { return v.node.type; }
+
+bool only_moves(const Operator& op) { return op.traits.selects && op.traits.elementwise.tile == nullptr; }
+
+/// Nothing is computed with values that have no elements, since sizes divide: shape arithmetic has them, and
+/// constants without elements may be moved (an empty cache of keys that others are joined to).
+void check_operands(const NodeView& v, bool constant) {
+  for (std::size_t i = 0; i < v.inputs.size(); ++i) {
+    if (!v.has(i) || !sizes::is_empty(v.shape(i))) continue;
+    if (v.constant(i) && v.input(i).dtype == DType::i64) continue;
+    if (constant && only_moves(*v.node.op)) continue;
+    throw Error(fmt::format("input {} has no elements (shape {})", i, to_string(v.shape(i))));
+  }
+}
+
+void check_result(const NodeView& v, bool constant) {
+  const Shape& shape = v.node.type.shape;
+  sizes::check(shape);
+  if (!constant && sizes::is_empty(shape))
+    throw Error(fmt::format("the result has no elements (shape {})", to_string(shape)));
+}
 
 }  // namespace
 
@@ -150,6 +181,21 @@ Value Builder::integers(const std::vector<std::int64_t>& values) {
       Tensor::of({static_cast<std::int64_t>(values.size())}, std::span<const std::int64_t>(values)));
 }
 
+void Builder::charge(std::size_t bytes) {
+  if (!fits(computed_, bytes))
+    throw Error(fmt::format(
+        "{} MB of constants would be computed from others while the network is read; at most {} MB at once "
+        "and {} MB in all are; store them as weights",
+        (computed_ + bytes) >> 20, kMostOfOne >> 20, kMostOfAll >> 20));
+  computed_ += bytes;
+}
+
+Tensor Builder::computed(DType dtype, const Shape& shape) {
+  sizes::check(shape);
+  charge(static_cast<std::size_t>(shape.elements()) * size_of(dtype));
+  return Tensor::zeros(dtype, shape);
+}
+
 Value Builder::add(const Operator& op, std::vector<Value> inputs, Attributes attributes, std::string name) {
   Node node;
   node.op = &op;
@@ -167,13 +213,23 @@ Value Builder::add(const Operator& op, std::vector<Value> inputs, Attributes att
   if (Value known = find_equal(node, hash)) return known;
 
   NodeView seen = view(*this, node);
+  const bool constant_inputs = std::ranges::all_of(
+      node.inputs, [&](NodeId i) { return i == kNone || constant_[static_cast<std::size_t>(i)]; });
+  check_operands(seen, constant_inputs);
   node.type = op.infer(seen);
+  check_result(seen, constant_inputs && &op != &kState);
   if (op.simplify != nullptr) {
     if (Value simpler = op.simplify(*this, seen)) return simpler;
   }
   if (op.fold != nullptr && !node.inputs.empty() &&
       std::ranges::all_of(seen.inputs, [](const Node* n) { return n == nullptr || n->op == &kConstant; })) {
-    if (Tensor folded = op.fold(seen); folded.defined()) return constant(std::move(folded));
+    // What does not fit stays a node; who must know its value while the network is read refuses it.
+    const std::size_t bytes = static_cast<std::size_t>(node.type.shape.elements()) * size_of(node.type.dtype);
+    const bool shares = seen.has(0) && bytes <= seen.inputs[0]->constant.bytes();  // as Reshape does
+    if (Tensor folded = shares || fits(computed_, bytes) ? op.fold(seen) : Tensor(); folded.defined()) {
+      if (!seen.has(0) || folded.raw() != seen.inputs[0]->constant.raw()) computed_ += bytes;
+      return constant(std::move(folded));
+    }
   }
   if (op.sign != nullptr) node.sign = op.sign(seen);
   if (&op == &kFill) {

@@ -57,11 +57,14 @@ class Builder {
   /// A constant of `shape` whose elements are all `value`, without storage.
   Value fill(Shape shape, float value);
   Value integers(const std::vector<std::int64_t>& values);
+  /// Zeros, to be filled and made a constant: memory for what is computed from constants while the graph is
+  /// built. Throws Error where that is more than any table of a network is.
+  Tensor computed(DType dtype, const Shape& shape);
   /// A value that outlives the run; equal names are the same value.
   Value state(const std::string& name, const Shape& shape);
   /// The result of an operator: simplified, folded, or an equal node that is already there. Inputs may be
   /// invalid Values (absent). Throws Error or UnsupportedError with the operator's name when the inputs do
-  /// not fit.
+  /// not fit, are empty, or would make a value that is empty or too large.
   Value add(const Operator& op, std::vector<Value> inputs, Attributes attributes = {}, std::string name = {});
   void output(std::string name, Value value);
 
@@ -77,6 +80,8 @@ class Builder {
 
  private:
   Value append(Node node);
+  /// Throws Error where constants that are computed take too much memory with these.
+  void charge(std::size_t bytes);
   Value find_equal(const Node& node, std::size_t hash) const;
 
   std::deque<Node> nodes_;  // references stay valid while nodes are added
@@ -84,6 +89,7 @@ class Builder {
   std::vector<NodeId> inputs_;
   std::vector<Output> outputs_;
   std::unordered_multimap<std::size_t, NodeId> known_;
+  std::size_t computed_ = 0;  // bytes of constants that were computed from constants
 };
 
 }  // namespace heatproof

@@ -117,7 +117,7 @@ Values cast(const Importing& i) {
   if (x.dtype() == DType::i64 && (to == P::INT64 || to == P::INT32) && !x.constant()) return {x};
   if (x.dtype() == DType::boolean && logical) return {x};
   const Tensor t = i.constant(0);
-  Tensor result = Tensor::zeros(real ? DType::f32 : logical ? DType::boolean : DType::i64, t.shape());
+  Tensor result = i.g.computed(real ? DType::f32 : logical ? DType::boolean : DType::i64, t.shape());
   for (std::int64_t k = 0; k < t.elements(); ++k) {
     const auto n = static_cast<std::size_t>(k);
     const bool integer = t.dtype() == DType::i64;
@@ -157,7 +157,7 @@ void add_elementwise_importers(ImporterTable& t) {
     Value exponent = i.input(1);
     if (exponent.dtype() == DType::i64) {
       const Tensor tensor = i.constant(1);
-      Tensor real = Tensor::zeros(DType::f32, tensor.shape());
+      Tensor real = i.g.computed(DType::f32, tensor.shape());
       for (std::size_t k = 0; k < real.data<float>().size(); ++k)
         real.data<float>()[k] = static_cast<float>(tensor.data<std::int64_t>()[k]);
       exponent = i.g.constant(real);

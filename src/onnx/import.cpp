@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <unordered_set>
+#include <cmath>
 
 #include "base/text.h"
+#include "base/sizes.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
@@ -68,6 +70,26 @@ bool moves(std::string_view op) {
   return movers.contains(op);
 }
 
+/// Operators that read all their operands as numbers of single precision.
+bool takes_numbers(std::string_view op) {
+  static const std::set<std::string, std::less<>> takers{"Conv",
+                                                         "ConvTranspose",
+                                                         "Gemm",
+                                                         "MatMul",
+                                                         "MaxPool",
+                                                         "AveragePool",
+                                                         "GlobalAveragePool",
+                                                         "GlobalMaxPool",
+                                                         "BatchNormalization",
+                                                         "InstanceNormalization",
+                                                         "GroupNormalization",
+                                                         "LayerNormalization",
+                                                         "PRelu",
+                                                         "Softmax",
+                                                         "LogSoftmax"};
+  return takers.contains(op);
+}
+
 bool is_unknown_integer(const Value& v) { return v && v.dtype() != DType::f32 && !v.is(kConstant); }
 
 }  // namespace
@@ -75,6 +97,19 @@ bool is_unknown_integer(const Value& v) { return v && v.dtype() != DType::f32 &&
 void Importing::check_numbers() const {
   if (moves(node.op_type()) || node.op_type() == "Shape" || node.op_type() == "Size") return;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const bool list = inputs[i] && inputs[i].dtype() == DType::i64 && inputs[i].is(kConstant);
+    if (inputs[i] && !list && sizes::is_empty(inputs[i].shape()))
+      throw InputError(
+          fmt::format("input {} ('{}') has no elements (shape {}), and nothing can be computed with it; "
+                      "export the model with the values that belong there",
+                      i, node.input(static_cast<int>(i)), to_string(inputs[i].shape())));
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i] && inputs[i].dtype() != DType::f32 && takes_numbers(node.op_type()))
+      throw UnsupportedError(
+          fmt::format("input {} ('{}') holds integers or truth values, and only numbers are computed with; "
+                      "export the model with floating-point values",
+                      i, node.input(static_cast<int>(i))));
     if (is_unknown_integer(inputs[i]))
       throw UnsupportedError(fmt::format(
           "input {} holds integers or truth values that depend on the data; only numbers are computed with",
@@ -99,6 +134,8 @@ std::int64_t Importing::required_integer(std::string_view wanted) const {
 
 double Importing::number(std::string_view wanted, double otherwise) const {
   const auto* a = attribute(wanted, onnx::AttributeProto::FLOAT);
+  if (a != nullptr && std::isnan(a->f()))
+    throw InputError(fmt::format("attribute {} is NaN, which is no number; export the model again", wanted));
   return a != nullptr ? static_cast<double>(a->f()) : otherwise;
 }
 
@@ -124,24 +161,39 @@ std::vector<std::int64_t> Importing::integers(std::string_view wanted,
 Tensor Importing::constant(std::size_t i) const {
   const Value v = input(i);
   if (v.is(kConstant)) return v.node().constant;
-  if (v.is(kFill)) return Tensor::filled(v.shape(), static_cast<float>(v.attributes().number("value", 0)));
+  if (v.is(kFill)) {
+    Tensor filled = g.computed(DType::f32, v.shape());
+    std::ranges::fill(filled.data<float>(), static_cast<float>(v.attributes().number("value", 0)));
+    return filled;
+  }
+  if (v.constant())
+    throw UnsupportedError(
+        fmt::format("input {} of shape {} is computed from constants, but too large to be known while the "
+                    "network is read; store it as a weight",
+                    i, to_string(v.shape())));
   throw UnsupportedError(fmt::format("input {} depends on the data; only constants are supported there", i));
 }
 
 double Importing::constant_number(std::size_t i) const {
+  if (input(i).shape().elements() != 1)
+    throw InputError(
+        fmt::format("input {} has {} elements where one is needed", i, input(i).shape().elements()));
   const Tensor t = constant(i);
-  if (t.elements() != 1)
-    throw InputError(fmt::format("input {} has {} elements where one is needed", i, t.elements()));
   return t.dtype() == DType::f32   ? static_cast<double>(t.data<float>()[0])
          : t.dtype() == DType::i64 ? static_cast<double>(t.data<std::int64_t>()[0])
                                    : *static_cast<const std::uint8_t*>(t.raw());
+}
+
+std::int64_t Importing::constant_integer(std::size_t i) const {
+  constant_number(i);
+  return constant_integers(i)[0];
 }
 
 std::vector<std::int64_t> Importing::constant_integers(std::size_t i) const {
   const Tensor t = constant(i);
   if (t.dtype() == DType::f32) {
     std::vector<std::int64_t> values;
-    for (float v : t.data<float>()) values.push_back(static_cast<std::int64_t>(v));
+    for (float v : t.data<float>()) values.push_back(sizes::whole(v));
     return values;
   }
   if (t.dtype() != DType::i64) throw UnsupportedError(fmt::format("input {} must be integers", i));
@@ -160,7 +212,7 @@ std::int64_t Importing::axis(std::int64_t a, int rank) const {
 std::vector<std::int64_t> Importing::axes(std::vector<std::int64_t> list, int rank) const {
   for (std::int64_t& a : list) a = axis(a, rank);
   if (std::set(list.begin(), list.end()).size() != list.size())
-    throw InputError(fmt::format("axes {} name one twice", fmt::join(list, ", ")));
+    throw InputError(fmt::format("axes {} name one twice", sizes::text(list)));
   return list;
 }
 

@@ -47,7 +47,8 @@ struct Importing {
   /// Throws UnsupportedError for an attribute or an input that the importer did not look at.
   void check_asked() const;
   /// Throws UnsupportedError where integers or truth values that depend on the data would be computed with:
-  /// kernels read numbers of single precision. They may be moved.
+  /// kernels read numbers of single precision. They may be moved. Throws InputError for an input without
+  /// elements, other than a list of integers.
   void check_numbers() const;
   /// Whether a result may be used: what was computed with integers must be known now.
   bool is_sound(const Value& result) const;
@@ -65,6 +66,8 @@ struct Importing {
   Tensor constant(std::size_t i) const;
   /// A constant of one element. Throws InputError where there are more, or none.
   double constant_number(std::size_t i) const;
+  /// The same of integers.
+  std::int64_t constant_integer(std::size_t i) const;
   /// The i-th input if it is there, otherwise the attribute (older opsets).
   std::vector<std::int64_t> integers_of(std::size_t i, std::string_view name) const;
   /// Non-negative axis; axes that differ.

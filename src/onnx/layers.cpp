@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/sizes.h"
 #include "heatproof/error.h"
 #include "onnx/import.h"
 
@@ -36,9 +37,10 @@ Window window_of(const Importing& i, const Shape& x, std::vector<std::int64_t> k
   if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
     for (std::size_t k = 0; k < n; ++k) {
       if (w.strides[k] < 1) throw InputError("strides must be at least 1");
-      const std::int64_t extent = w.dilations[k] * (kernel[k] - 1) + 1;
-      const std::int64_t output = (x[k + 2] + w.strides[k] - 1) / w.strides[k];
-      const std::int64_t total = std::max<std::int64_t>(0, (output - 1) * w.strides[k] + extent - x[k + 2]);
+      const std::int64_t extent = sizes::extent(kernel[k], w.dilations[k]);
+      const std::int64_t output = sizes::quotient_up(x[k + 2], w.strides[k]);
+      const std::int64_t seen = sizes::sum(sizes::product(output - 1, w.strides[k]), extent);
+      const std::int64_t total = std::max<std::int64_t>(0, sizes::sum(seen, -x[k + 2]));
       w.pads[k] = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
       w.pads[k + n] = total - w.pads[k];
     }
@@ -78,11 +80,13 @@ Values conv_transpose(const Importing& i) {
   if (strides.size() != n || dilations.size() != n || pads.size() != 2 * n || padding.size() != n)
     throw InputError("attributes do not have one entry per spatial axis");
   for (std::size_t k = 0; k < n && (!wanted.empty() || mode.starts_with("SAME")); ++k) {
+    const std::int64_t spread = sizes::product(strides[k], i.shape(0)[k + 2] - 1);
     const std::int64_t natural =
-        strides[k] * (i.shape(0)[k + 2] - 1) + padding[k] + dilations[k] * (kernel[k] - 1) + 1;
+        sizes::sum(sizes::sum(spread, padding[k]), sizes::extent(kernel[k], dilations[k]));
     const std::int64_t size =
-        wanted.empty() ? i.shape(0)[k + 2] * strides[k] : wanted.at(wanted.size() - n + k);
-    const std::int64_t total = natural - size;
+        wanted.empty() ? sizes::product(i.shape(0)[k + 2], strides[k]) : wanted.at(wanted.size() - n + k);
+    if (size < 1) throw InputError(fmt::format("an output of length {}", size));
+    const std::int64_t total = sizes::sum(natural, -size);
     if (total < 0) throw UnsupportedError("ConvTranspose with an output_shape beyond its natural size");
     pads[k] = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
     pads[k + n] = total - pads[k];
@@ -138,8 +142,10 @@ std::vector<std::int64_t> pooled_sizes(const Importing& i, const Shape& x, const
   const std::size_t n = w.kernel.size();
   for (std::size_t k = 0; k < n; ++k) {
     if (w.strides[k] < 1) throw InputError("strides must be at least 1");
-    const std::int64_t extent = w.dilations[k] * (w.kernel[k] - 1) + 1;
-    const std::int64_t room = x[k + 2] + w.pads[k] + w.pads[k + n] - extent;
+    const std::int64_t extent = sizes::extent(w.kernel[k], w.dilations[k]);
+    const std::int64_t left = sizes::sum(x[k + 2], w.pads[k]);
+    const std::int64_t room = sizes::sum(sizes::sum(left, w.pads[k + n]), -extent);
+    if (extent < 1) throw InputError("kernel_shape and dilations must be at least 1");
     if (room < 0) {
       throw InputError(
           fmt::format("the kernel spans {} where the padded input has {}; the input is too small for this "
@@ -147,8 +153,8 @@ std::vector<std::int64_t> pooled_sizes(const Importing& i, const Shape& x, const
                       extent, room + extent));
     }
     const bool ceil = i.integer("ceil_mode", 0) != 0;
-    std::int64_t size = (ceil ? room + w.strides[k] - 1 : room) / w.strides[k] + 1;
-    if (ceil && (size - 1) * w.strides[k] >= x[k + 2] + w.pads[k]) --size;
+    std::int64_t size = (ceil ? sizes::quotient_up(room, w.strides[k]) : room / w.strides[k]) + 1;
+    if (ceil && sizes::product(size - 1, w.strides[k]) >= left) --size;
     sizes.push_back(size);
   }
   return sizes;

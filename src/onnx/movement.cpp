@@ -1,10 +1,9 @@
 // Operators that move elements: reshaping, slicing, padding, joining.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <numeric>
 
+#include "base/sizes.h"
 #include "heatproof/error.h"
 #include "onnx/import.h"
 #include "ops/reverse.h"
@@ -14,16 +13,6 @@ namespace heatproof {
 namespace {
 
 using Values = std::vector<Value>;
-
-std::int64_t product(const std::vector<std::int64_t>& dims) {
-  std::int64_t n = 1;
-  for (std::int64_t d : dims) n *= d;
-  return n;
-}
-
-std::int64_t sum(const std::vector<std::int64_t>& values) {
-  return std::accumulate(values.begin(), values.end(), std::int64_t{0});
-}
 
 /// A network that was written for several rows is tried with one: a leading dimension that holds the batch
 /// shrinks. Whether that was right is proven afterwards (Model::specialize).
@@ -52,15 +41,16 @@ Values reshape_to(const Importing& i) {
   }
   const std::int64_t elements = x.shape().elements();
   if (open >= 0) {
-    if (open > 0 && target[0] == i.declared && x.shape()[0] == i.batch) target = fit_batch(i, target);
+    if (open > 0 && target[0] == i.declared && !x.shape().empty() && x.shape()[0] == i.batch)
+      target = fit_batch(i, target);
     std::int64_t known = 1;
     for (std::size_t k = 0; k < target.size(); ++k)
-      known *= static_cast<std::ptrdiff_t>(k) == open ? 1 : target[k];
+      known = sizes::product(known, static_cast<std::ptrdiff_t>(k) == open ? 1 : target[k]);
     if (known == 0 || elements % known != 0)
-      throw InputError(fmt::format("cannot reshape {} elements", elements));
+      throw InputError(fmt::format("cannot reshape {} elements to {}", elements, sizes::text(target)));
     target[static_cast<std::size_t>(open)] = elements / known;
   }
-  if (product(target) != elements) target = fit_batch(i, target);
+  if (sizes::product(target) != elements) target = fit_batch(i, target);
   return {i.add(kReshape, {x}, {{"shape", target}})};
 }
 
@@ -94,6 +84,8 @@ Values squeeze(const Importing& i) {
 Values unsqueeze(const Importing& i) {
   const Shape& x = i.shape(0);
   auto axes = i.integers_of(1, "axes");
+  if (x.size() + axes.size() > static_cast<std::size_t>(kMostAxes))
+    throw UnsupportedError(fmt::format("{} further axes; at most {} are supported", axes.size(), kMostAxes));
   const int rank = x.rank() + static_cast<int>(axes.size());
   axes = i.axes(axes, rank);
   Shape y;
@@ -189,28 +181,28 @@ Values slice(const Importing& i) {
 Values split(const Importing& i) {
   const Value x = i.input(0);
   const auto axis = static_cast<std::size_t>(i.axis(i.integer("axis", 0), x.shape().rank()));
-  auto sizes = i.integers_of(1, "split");
+  auto lengths = i.integers_of(1, "split");
   const int parts = i.node.output_size();
   if (parts < 1 || i.integer("num_outputs", parts) != parts)
     throw InputError(fmt::format("num_outputs does not fit {} outputs", parts));
-  if (sizes.empty()) {
-    const std::int64_t chunk = (x.shape()[axis] + parts - 1) / parts;
+  if (lengths.empty()) {
+    const std::int64_t chunk = sizes::quotient_up(x.shape()[axis], parts);
     std::int64_t rest = x.shape()[axis];
     for (int k = 0; k < parts; ++k) {
-      sizes.push_back(std::min(chunk, rest));
-      rest -= sizes.back();
+      lengths.push_back(std::min(chunk, rest));
+      rest -= lengths.back();
     }
   }
-  if (static_cast<int>(sizes.size()) != parts || std::ranges::any_of(sizes, [](auto n) { return n < 1; }) ||
-      sum(sizes) != x.shape()[axis])
+  if (static_cast<int>(lengths.size()) != parts ||
+      std::ranges::any_of(lengths, [](auto n) { return n < 1; }) || sizes::sum(lengths) != x.shape()[axis])
     throw InputError(fmt::format("{} outputs of lengths {} do not make up an axis of {}", parts,
-                                 fmt::join(sizes, ", "), x.shape()[axis]));
+                                 sizes::text(lengths), x.shape()[axis]));
   Values results;
   std::vector<std::int64_t> starts(x.shape().size(), 0);
   std::vector<std::int64_t> ends(x.shape().begin(), x.shape().end());
   const std::vector<std::int64_t> steps(x.shape().size(), 1);
-  for (std::int64_t size : sizes) {
-    ends[axis] = starts[axis] + size;
+  for (std::int64_t length : lengths) {
+    ends[axis] = starts[axis] + length;
     results.push_back(sliced(i, x, starts, ends, steps));
     starts[axis] = ends[axis];
   }
@@ -225,7 +217,7 @@ Value repeated(const Importing& i, Value x, std::size_t axis, std::int64_t befor
   const std::int64_t most = mode == "reflect" ? n - 1 : mode == "wrap" ? n : INT64_MAX;
   if (before < 0 || after < 0)
     throw UnsupportedError(fmt::format("Pad with mode '{}' and negative pads", mode));
-  if (before > most || after > most || (n < 1 && before + after > 0))
+  if (before > most || after > most || (n < 1 && (before > 0 || after > 0)))
     throw InputError(
         fmt::format("cannot pad an axis of {} by {} and {} with mode '{}'", n, before, after, mode));
   const auto part = [&](std::int64_t start, std::int64_t size) {
@@ -304,14 +296,17 @@ Values gather(const Importing& i) {
 Values depth_to_space(const Importing& i) {
   const Shape& x = i.shape(0);
   const std::int64_t b = i.required_integer("blocksize");
-  if (x.rank() != 4 || b < 1 || x[1] % (b * b) != 0) throw InputError("blocksize does not fit the channels");
+  if (x.rank() != 4 || b < 1 || x[1] % sizes::product(b, b) != 0)
+    throw InputError(fmt::format("blocksize {} does not fit an input of shape {}", b, to_string(x)));
   const std::int64_t c = x[1] / (b * b);
   const bool crd = i.word("mode", {"DCR", "CRD"}) == "CRD";
   const Value split_axes =
       reshape(i.input(0), crd ? Shape{x[0], c, b, b, x[2], x[3]} : Shape{x[0], b, b, c, x[2], x[3]});
   const Value moved = transpose(split_axes, crd ? std::vector<std::int64_t>{0, 1, 4, 2, 5, 3}
                                                 : std::vector<std::int64_t>{0, 3, 4, 1, 5, 2});
-  return {i.add(kReshape, {moved}, {{"shape", std::vector<std::int64_t>{x[0], c, x[2] * b, x[3] * b}}})};
+  return {i.add(
+      kReshape, {moved},
+      {{"shape", std::vector<std::int64_t>{x[0], c, sizes::product(x[2], b), sizes::product(x[3], b)}}})};
 }
 
 Values space_to_depth(const Importing& i) {
@@ -319,11 +314,30 @@ Values space_to_depth(const Importing& i) {
   const std::int64_t b = i.required_integer("blocksize");
   i.word("mode", {"DCR"});
   if (x.rank() != 4 || b < 1 || x[2] % b != 0 || x[3] % b != 0)
-    throw InputError("blocksize does not fit the image");
+    throw InputError(fmt::format("blocksize {} does not fit an input of shape {}", b, to_string(x)));
   const Value parts = reshape(i.input(0), {x[0], x[1], x[2] / b, b, x[3] / b, b});
   const Value moved = transpose(parts, {0, 3, 5, 1, 2, 4});
   return {i.add(kReshape, {moved},
-                {{"shape", std::vector<std::int64_t>{x[0], x[1] * b * b, x[2] / b, x[3] / b}}})};
+                {{"shape", std::vector<std::int64_t>{x[0], sizes::product(x[1], sizes::product(b, b)),
+                                                     x[2] / b, x[3] / b}}})};
+}
+
+/// `n` copies along an axis, joined, or, where that would be a node of very many operands, broadcast.
+Value copies(const Importing& i, Value x, std::size_t axis, std::int64_t n) {
+  constexpr std::int64_t kMostJoined = 1024;
+  const Shape shape = x.shape();
+  if (n <= kMostJoined || (x.is(kConstant) && x.dtype() != DType::f32)) {
+    const std::vector<Value> all(static_cast<std::size_t>(n), x);
+    return i.add(kConcat, all, {{"axis", static_cast<std::int64_t>(axis)}});
+  }
+  Shape apart = shape;
+  apart.insert(apart.begin() + static_cast<std::ptrdiff_t>(axis), 1);
+  Shape repeated = apart;
+  repeated[axis] = n;
+  Shape joined = shape;
+  joined[axis] = sizes::product(joined[axis], n);
+  return i.add(kReshape, {expand(reshape(x, apart), repeated)},
+               {{"shape", std::vector<std::int64_t>(joined)}});
 }
 
 Values tile(const Importing& i) {
@@ -335,8 +349,7 @@ Values tile(const Importing& i) {
     if (repeats[axis] < 1 || repeats[axis] > 100'000)
       throw UnsupportedError(fmt::format("{} repetitions", repeats[axis]));
     if (repeats[axis] == 1) continue;
-    const std::vector<Value> copies(static_cast<std::size_t>(repeats[axis]), x);
-    x = i.add(kConcat, copies, {{"axis", static_cast<std::int64_t>(axis)}});
+    x = copies(i, x, axis, repeats[axis]);
   }
   return {x};
 }

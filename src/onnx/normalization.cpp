@@ -24,8 +24,9 @@ Value standardize(Value x, const std::vector<std::int64_t>& axes, double epsilon
 }
 
 Value along_channels(Value c, const Shape& x) {
+  if (x.rank() < 2) throw InputError(fmt::format("an input of shape {} has no channels", to_string(x)));
   Shape shape(x.size(), 1);
-  shape.at(1) = c.shape().elements();
+  shape[1] = c.shape().elements();
   return reshape(c, shape);
 }
 

@@ -4,19 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "heatproof/error.h"
 #include "onnx/import.h"
 #include "onnx/weights.h"
+#include "ops/broadcast_offset.h"
 
 namespace heatproof {
 
 namespace {
 
 using Values = std::vector<Value>;
-
-/// Elements that constants of shape arithmetic may have.
-constexpr std::int64_t kMostOfShapes = 1'000'000;
 
 Values shape(const Importing& i) {
   const Shape& x = i.shape(0);
@@ -51,8 +50,7 @@ Values constant_of_shape(const Importing& i) {
   const Tensor value = a != nullptr ? read_tensor(a->t()) : Tensor::scalar(0);
   if (value.elements() != 1) throw InputError("attribute value must hold one element");
   if (value.dtype() == DType::f32) return {i.g.fill(shape, value.data<float>()[0])};
-  if (shape.elements() > kMostOfShapes) throw UnsupportedError("a large constant of integers");
-  Tensor t = Tensor::zeros(value.dtype(), shape);
+  Tensor t = i.g.computed(value.dtype(), shape);
   for (std::int64_t k = 0; k < t.elements(); ++k) {
     if (value.dtype() == DType::i64)
       t.data<std::int64_t>()[static_cast<std::size_t>(k)] = value.data<std::int64_t>()[0];
@@ -63,48 +61,50 @@ Values constant_of_shape(const Importing& i) {
 }
 
 Values range(const Importing& i) {
-  const Tensor start = i.constant(0);
-  if (start.dtype() == DType::f32) {
-    const double a = start.data<float>()[0];
-    const double step = i.constant(2).data<float>()[0];
-    const double n = std::ceil((i.constant(1).data<float>()[0] - a) / step);
-    if (!(n >= 0 && n < 1e7)) throw InputError("range is empty or too long");
-    Tensor t = Tensor::zeros(DType::f32, {static_cast<std::int64_t>(n)});
+  constexpr double kLongest = 1e7;
+  if (i.input(0).dtype() == DType::f32) {
+    const double a = i.constant_number(0);
+    const double step = i.constant_number(2);
+    const double n = std::ceil((i.constant_number(1) - a) / step);
+    if (!(n >= 0 && n < kLongest)) throw InputError("range is empty or too long");
+    Tensor t = i.g.computed(DType::f32, {static_cast<std::int64_t>(n)});
     for (std::size_t k = 0; k < t.data<float>().size(); ++k)
       t.data<float>()[k] = static_cast<float>(a + step * static_cast<double>(k));
     return {i.g.constant(t)};
   }
-  const std::int64_t a = i.constant_integers(0).at(0);
-  const std::int64_t b = i.constant_integers(1).at(0);
-  const std::int64_t step = i.constant_integers(2).at(0);
+  const std::int64_t a = i.constant_integer(0);
+  const std::int64_t b = i.constant_integer(1);
+  const std::int64_t step = i.constant_integer(2);
   if (step == 0) throw InputError("range with step 0");
+  const double n = std::ceil((static_cast<double>(b) - static_cast<double>(a)) / static_cast<double>(step));
+  if (n > kLongest) throw InputError("range is too long");
+  // Numbers that are too large for a double are not: they are counted.
   std::vector<std::int64_t> values;
-  for (std::int64_t v = a; step > 0 ? v < b : v > b; v += step) {
+  for (std::int64_t v = a; step > 0 ? v < b : v > b;) {
     values.push_back(v);
-    if (values.size() > 10'000'000) throw InputError("range is too long");
+    if (__builtin_add_overflow(v, step, &v)) break;
   }
-  return {i.g.integers(values)};
+  Tensor t = i.g.computed(DType::i64, {static_cast<std::int64_t>(values.size())});
+  std::ranges::copy(values, t.data<std::int64_t>().begin());
+  return {i.g.constant(t)};
 }
 
-/// Where element k of a small constant broadcast to `shape` lies.
-std::int64_t offset_of(const Tensor& t, const Shape& shape, std::int64_t k) {
-  const auto strides = shape.strides();
-  const auto own = t.shape().strides();
-  const std::size_t shift = shape.size() - t.shape().size();
-  std::int64_t offset = 0;
-  for (std::size_t a = 0; a < own.size(); ++a) {
-    if (t.shape()[a] != 1) offset += k / strides[a + shift] % shape[a + shift] * own[a];
+/// The elements of a constant that is broadcast to a shape.
+class Elements {
+ public:
+  Elements(Tensor t, const Shape& shape) : t_(std::move(t)), at_(t_.shape(), shape) {}
+  /// Element k of the shape, as a number.
+  double operator()(std::int64_t k) const {
+    const std::size_t n = at_(k);
+    if (t_.dtype() == DType::f32) return static_cast<double>(t_.data<float>()[n]);
+    if (t_.dtype() == DType::i64) return static_cast<double>(t_.data<std::int64_t>()[n]);
+    return static_cast<const std::uint8_t*>(t_.raw())[n];
   }
-  return offset;
-}
 
-/// Element k of a small constant broadcast to `shape`, as a number.
-double element(const Tensor& t, const Shape& shape, std::int64_t k) {
-  const auto n = static_cast<std::size_t>(offset_of(t, shape, k));
-  if (t.dtype() == DType::f32) return static_cast<double>(t.data<float>()[n]);
-  if (t.dtype() == DType::i64) return static_cast<double>(t.data<std::int64_t>()[n]);
-  return static_cast<const std::uint8_t*>(t.raw())[n];
-}
+ private:
+  Tensor t_;
+  BroadcastOffset at_;
+};
 
 /// Comparisons and logic on constants only.
 Importer logic(bool (*f)(double, double)) {
@@ -112,10 +112,11 @@ Importer logic(bool (*f)(double, double)) {
     const Tensor a = i.constant(0);
     const Tensor b = i.has(1) ? i.constant(1) : a;
     const Shape shape = broadcast(a.shape(), b.shape());
-    Tensor y = Tensor::zeros(DType::boolean, shape);
-    for (std::int64_t k = 0; k < y.elements(); ++k) {
-      static_cast<std::uint8_t*>(y.raw())[k] = f(element(a, shape, k), element(b, shape, k));
-    }
+    const Elements left(a, shape);
+    const Elements right(b, shape);
+    Tensor y = i.g.computed(DType::boolean, shape);
+    for (std::int64_t k = 0; k < y.elements(); ++k)
+      static_cast<std::uint8_t*>(y.raw())[k] = f(left(k), right(k));
     return Values{i.g.constant(y)};
   };
 }
@@ -124,8 +125,9 @@ Importer logic(bool (*f)(double, double)) {
 Importer of_integers_too(const Importer& of_numbers, std::int64_t (*f)(std::int64_t)) {
   return [of_numbers, f](const Importing& i) -> Values {
     if (i.input(0).dtype() != DType::i64) return of_numbers(i);
-    Tensor y = i.constant(0).clone();
-    for (std::int64_t& v : y.data<std::int64_t>()) v = f(v);
+    const Tensor x = i.constant(0);
+    Tensor y = i.g.computed(DType::i64, x.shape());
+    std::ranges::transform(x.data<std::int64_t>(), y.data<std::int64_t>().begin(), f);
     return {i.g.constant(y)};
   };
 }
@@ -138,22 +140,22 @@ Values mod(const Importing& i) {
   if (a.dtype() != b.dtype() || a.dtype() == DType::boolean)
     throw InputError("needs two numbers of one type");
   const Shape shape = broadcast(a.shape(), b.shape());
-  if (shape.elements() > kMostOfShapes) throw UnsupportedError("a large constant");
-  Tensor y = Tensor::zeros(a.dtype(), shape);
+  const BroadcastOffset from_a(a.shape(), shape);
+  const BroadcastOffset from_b(b.shape(), shape);
+  Tensor y = i.g.computed(a.dtype(), shape);
   for (std::int64_t k = 0; k < shape.elements(); ++k) {
     const auto n = static_cast<std::size_t>(k);
-    const auto from = [&](const Tensor& t) { return static_cast<std::size_t>(offset_of(t, shape, k)); };
     if (a.dtype() == DType::f32) {
-      const double q = b.data<float>()[from(b)];
-      double r = std::fmod(static_cast<double>(a.data<float>()[from(a)]), q);
+      const double q = b.data<float>()[from_b(k)];
+      double r = std::fmod(static_cast<double>(a.data<float>()[from_a(k)]), q);
       if (!of_dividend && r != 0 && (r < 0) != (q < 0)) r += q;
       y.data<float>()[n] = static_cast<float>(r);
       continue;
     }
-    const std::int64_t q = b.data<std::int64_t>()[from(b)];
+    const std::int64_t q = b.data<std::int64_t>()[from_b(k)];
     if (q == 0) throw InputError("divides by zero");
     std::int64_t r =
-        q == -1 ? 0 : a.data<std::int64_t>()[from(a)] % q;  // the smallest number by -1 overflows
+        q == -1 ? 0 : a.data<std::int64_t>()[from_a(k)] % q;  // the smallest number by -1 overflows
     if (!of_dividend && r != 0 && (r < 0) != (q < 0)) r += q;
     y.data<std::int64_t>()[n] = r;
   }
@@ -164,26 +166,35 @@ Values mod(const Importing& i) {
 /// import, unless it has been computed as a mask of zeros and ones.
 Values where(const Importing& i) {
   const Value computed = i.input(0);
-  if (computed.dtype() == DType::f32 && !computed.constant())
+  if (computed.dtype() == DType::f32 && !computed.constant() && i.input(1).dtype() == DType::f32 &&
+      i.input(2).dtype() == DType::f32)
     return {i.add(kSelect, {computed, i.input(1), i.input(2)})};
   const Tensor condition = i.constant(0);
+  if (condition.dtype() != DType::boolean) throw InputError("the condition must be truth values");
   const Shape shape = broadcast(condition.shape(), broadcast(i.shape(1), i.shape(2)));
   const auto* bits = static_cast<const std::uint8_t*>(condition.raw());
   const bool all = std::all_of(bits, bits + condition.elements(), [](std::uint8_t b) { return b != 0; });
   const bool none = std::none_of(bits, bits + condition.elements(), [](std::uint8_t b) { return b != 0; });
   if (all || none) return {expand(i.input(all ? 1 : 2), shape)};
+  if (i.input(1).dtype() != i.input(2).dtype()) throw InputError("a choice between values of two types");
   if (i.input(1).dtype() == DType::f32) {
-    Tensor mask = Tensor::zeros(DType::f32, condition.shape());
+    Tensor mask = i.g.computed(DType::f32, condition.shape());
     for (std::int64_t k = 0; k < mask.elements(); ++k)
       mask.data<float>()[static_cast<std::size_t>(k)] = bits[k] != 0;
     return {i.add(kSelect, {i.g.constant(mask), i.input(1), i.input(2)})};
   }
   const Tensor a = i.constant(1);
   const Tensor b = i.constant(2);
-  Tensor y = Tensor::zeros(DType::i64, shape);
+  const std::size_t size = size_of(a.dtype());
+  const Elements chosen(condition, shape);
+  const BroadcastOffset from_a(a.shape(), shape);
+  const BroadcastOffset from_b(b.shape(), shape);
+  Tensor y = i.g.computed(a.dtype(), shape);
   for (std::int64_t k = 0; k < y.elements(); ++k) {
-    y.data<std::int64_t>()[static_cast<std::size_t>(k)] =
-        static_cast<std::int64_t>(element(element(condition, shape, k) != 0 ? a : b, shape, k));
+    const bool first = chosen(k) != 0;
+    const auto* from = static_cast<const char*>((first ? a : b).raw());
+    const std::size_t at = first ? from_a(k) : from_b(k);
+    std::memcpy(static_cast<char*>(y.raw()) + static_cast<std::size_t>(k) * size, from + at * size, size);
   }
   return {i.g.constant(y)};
 }

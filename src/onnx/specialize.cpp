@@ -5,6 +5,7 @@
 #include <new>
 #include <unordered_map>
 
+#include "base/sizes.h"
 #include "base/text.h"
 #include "graph/rewrite.h"
 #include "heatproof/error.h"
@@ -85,7 +86,7 @@ class Specializer {
       }
       shape.push_back(*d);
     }
-    if (shape.elements() > (std::int64_t{1} << 33))
+    if (!sizes::is_within(shape, std::int64_t{1} << 33))
       throw InputError(fmt::format("{}: input '{}' of shape {} is too large; use a smaller batch", file_,
                                    name, abbreviated(to_string(shape))));
     return shape;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "base/sizes.h"
 #include "heatproof/error.h"
 #include "onnx/weights.h"
 
@@ -197,6 +198,7 @@ ElementFormat element_format(const onnx::TensorProto& proto) {
 std::int64_t data_bytes(const onnx::TensorProto& proto) {
   const std::int64_t element = element_format(proto).bytes;
   std::int64_t n = 1;
+  if (proto.dims_size() > kMostAxes) fail(proto, fmt::format("has {} axes", proto.dims_size()));
   for (std::int64_t d : proto.dims()) {
     if (d < 0 || (d > 0 && n > kMostBytes / element / d)) fail(proto, "its shape is negative or too large");
     n *= d;

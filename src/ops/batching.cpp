@@ -6,6 +6,7 @@
 #include <ranges>
 #include <unordered_map>
 
+#include "base/sizes.h"
 #include "heatproof/error.h"
 #include "ops/arithmetic.h"
 #include "ops/operators.h"
@@ -41,7 +42,7 @@ class Batching {
   /// [rows · n, ...] for a row of [n, ...].
   Shape folded(Shape shape) const {
     if (shape.empty()) return {rows_};
-    shape[0] *= rows_;
+    shape[0] = sizes::product(shape[0], rows_);
     return shape;
   }
   Value folded(std::size_t i) const { return inputs_[i].value; }
@@ -185,7 +186,7 @@ Value slice(const Batching& b) {
   };
   if (b.rank(0) > 0 && starts[0] == 0 && ends[0] == b.shape(0)[0] && steps[0] == 1) {
     Ints all = ends;
-    all[0] *= b.rows();
+    all[0] = sizes::product(all[0], b.rows());
     return b.as_is(cut(starts, all, steps));
   }
   return b.fold(

@@ -1,9 +1,13 @@
 // Elementwise operators of two values, with numpy broadcasting.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "base/sizes.h"
 #include "ops/arithmetic.h"
 #include "ops/bias.h"
+#include "ops/broadcast_offset.h"
 #include "ops/definedness.h"
 #include "ops/elementwise.h"
 #include "ops/linear_views.h"
@@ -25,19 +29,23 @@ Tensor fold_integers(const NodeView& v, F f) {
   const Tensor& b = v.inputs[1]->constant;
   const Shape& shape = v.node.type.shape;
   Tensor result = Tensor::empty(DType::i64, shape);
-  const auto strides = shape.strides();
-  const auto at = [&](const Tensor& t, std::int64_t k) {
-    const auto own = t.shape().strides();
-    const std::size_t shift = shape.size() - t.shape().size();
-    std::int64_t offset = 0;
-    for (std::size_t i = 0; i < own.size(); ++i) {
-      if (t.shape()[i] != 1) offset += k / strides[i + shift] % shape[i + shift] * own[i];
-    }
-    return t.data<std::int64_t>()[static_cast<std::size_t>(offset)];
-  };
-  for (std::int64_t k = 0; k < shape.elements(); ++k) {
-    result.data<std::int64_t>()[static_cast<std::size_t>(k)] = f(at(a, k), at(b, k));
+  const BroadcastOffset from_a(a.shape(), shape);
+  const BroadcastOffset from_b(b.shape(), shape);
+  const auto x = a.data<std::int64_t>();
+  const auto y = b.data<std::int64_t>();
+  std::int64_t k = 0;
+  for (std::int64_t& number : result.data<std::int64_t>()) {
+    number = f(x[from_a(k)], y[from_b(k)]);
+    ++k;
   }
+  return result;
+}
+
+std::int64_t plus(std::int64_t a, std::int64_t b) { return sizes::sum(a, b); }
+std::int64_t times(std::int64_t a, std::int64_t b) { return sizes::product(a, b); }
+std::int64_t minus(std::int64_t a, std::int64_t b) {
+  std::int64_t result = 0;
+  if (__builtin_sub_overflow(a, b, &result)) throw Error(fmt::format("{} less {} does not fit", a, b));
   return result;
 }
 
@@ -235,7 +243,7 @@ const Operator kAdd = {.name = "Add",
                        .linear = add_linear,
                        .simplify = simplify_add,
                        .canonicalize = absorb_bias,
-                       .fold = [](const NodeView& v) { return fold(v, std::plus<std::int64_t>()); },
+                       .fold = [](const NodeView& v) { return fold(v, plus); },
                        .sign = sign_add,
                        .traits = {.kind = Kind::sum,
                                   .behaviour = Behaviour::linear,
@@ -247,7 +255,7 @@ const Operator kSub = {
     .derivative = sub_derivative,
     .linear = sub_linear,
     .simplify = simplify_sub,
-    .fold = [](const NodeView& v) { return fold(v, std::minus<std::int64_t>()); },
+    .fold = [](const NodeView& v) { return fold(v, minus); },
     .traits = {.kind = Kind::sum, .behaviour = Behaviour::linear, .elementwise = {.tile = sub}}};
 const Operator kMul = {.name = "Mul",
                        .infer = infer,
@@ -255,7 +263,7 @@ const Operator kMul = {.name = "Mul",
                        .linear = mul_linear,
                        .simplify = simplify_mul,
                        .canonicalize = canonical_mul,
-                       .fold = [](const NodeView& v) { return fold(v, std::multiplies<std::int64_t>()); },
+                       .fold = [](const NodeView& v) { return fold(v, times); },
                        .sign = sign_of_product,
                        .traits = {.kind = Kind::scaling,
                                   .behaviour = Behaviour::bilinear,
@@ -271,7 +279,7 @@ const Operator kDiv = {
         [](const NodeView& v) {
           return fold(v, [](std::int64_t a, std::int64_t b) {
             if (b == 0) throw Error("division of integers by zero");
-            return a / b;
+            return b == -1 ? minus(0, a) : a / b;  // the smallest number by -1 does not fit
           });
         },
     .sign = sign_of_product,

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/sizes.h"
 #include "ops/arithmetic.h"
 #include "ops/elementwise.h"
 #include "ops/movement.h"
@@ -26,7 +27,7 @@ Type infer(const NodeView& v) {
     if (part != y)
       throw Error(
           fmt::format("parts {} and {} do not fit together", to_string(v.shape(0)), to_string(v.shape(i))));
-    y[axis] += more;
+    y[axis] = sizes::sum(y[axis], more);
   }
   return {v.input(0).dtype, y};
 }

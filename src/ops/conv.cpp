@@ -7,6 +7,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "base/sizes.h"
 #include "ops/arithmetic.h"
 #include "ops/concat.h"
 #include "ops/convolution.h"
@@ -26,10 +27,11 @@ Type infer_conv(const NodeView& v) {
   const Shape& x = v.shape(0);
   const Shape& w = v.shape(1);
   const ConvGeometry g = conv_geometry(v.node.attributes, w);
-  if (x[1] != w[1] * g.group || w[0] % g.group != 0) {
+  const std::int64_t channels = sizes::product(w[1], g.group);
+  if (x[1] != channels || w[0] % g.group != 0) {
     throw Error(
         fmt::format("input of shape {} has {} channels, but weights of shape {} in {} group(s) take {}",
-                    to_string(x), x[1], to_string(w), g.group, w[1] * g.group));
+                    to_string(x), x[1], to_string(w), g.group, channels));
   }
   check_bias(v, w[0]);
   Shape y{x[0], w[0]};

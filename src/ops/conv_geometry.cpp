@@ -1,11 +1,11 @@
 #include "ops/conv_geometry.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <numeric>
 
+#include "base/sizes.h"
 #include "ops/arithmetic.h"
 #include "ops/operators.h"
 
@@ -35,7 +35,7 @@ ConvGeometry conv_geometry(const Attributes& attributes, const Shape& weights) {
       throw Error(fmt::format("attribute {} needs {} values, it has {}", name, count, values.size()));
     for (std::int64_t v : values) {
       if (v < least || v > 1'000'000)
-        throw Error(fmt::format("attribute {} = [{}] is out of range", name, fmt::join(values, ", ")));
+        throw Error(fmt::format("attribute {} = [{}] is out of range", name, sizes::text(values)));
     }
     return values;
   };
@@ -53,20 +53,20 @@ ConvGeometry conv_geometry(const Attributes& attributes, const Shape& weights) {
 }
 
 std::int64_t conv_size(const ConvGeometry& g, std::size_t i, std::int64_t size) {
-  const std::int64_t extent = g.dilations[i] * (g.kernel[i] - 1) + 1;
-  const std::int64_t room = size + g.pads_begin[i] + g.pads_end[i];
+  const std::int64_t extent = sizes::extent(g.kernel[i], g.dilations[i]);
+  const std::int64_t room = sizes::sum(size, g.pads_begin[i] + g.pads_end[i]);
   if (room < extent) {
     throw Error(fmt::format(
         "kernel {} is larger than its padded input: it spans {} where there are {}; the input is too "
         "small for this network (use larger images or --size)",
-        fmt::join(g.kernel, "x"), extent, room));
+        to_string(Shape(std::span(g.kernel))), extent, room));
   }
   return (room - extent) / g.strides[i] + 1;
 }
 
 std::int64_t conv_transpose_size(const ConvGeometry& g, std::size_t i, std::int64_t size) {
-  return (size - 1) * g.strides[i] - g.pads_begin[i] - g.pads_end[i] + g.dilations[i] * (g.kernel[i] - 1) +
-         1 + g.output_padding[i];
+  const std::int64_t spread = sizes::sum(sizes::product(size - 1, g.strides[i]), g.output_padding[i]);
+  return sizes::sum(spread, sizes::extent(g.kernel[i], g.dilations[i]) - g.pads_begin[i] - g.pads_end[i]);
 }
 
 namespace {

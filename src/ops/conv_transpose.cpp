@@ -2,6 +2,7 @@
 // kernel...).
 #include <fmt/format.h>
 
+#include "base/sizes.h"
 #include "base/threads.h"
 #include "ops/arithmetic.h"
 #include "ops/conv_transpose_narrow.h"
@@ -24,8 +25,9 @@ Type infer_conv_transpose(const NodeView& v) {
     throw Error(fmt::format("input of shape {} does not fit weights of shape {} in {} group(s)", to_string(x),
                             to_string(w), g.group));
   }
-  check_bias(v, w[1] * g.group);
-  Shape y{x[0], w[1] * g.group};
+  const std::int64_t channels = sizes::product(w[1], g.group);
+  check_bias(v, channels);
+  Shape y{x[0], channels};
   for (std::size_t i = 0; i < g.kernel.size(); ++i) {
     y.push_back(conv_transpose_size(g, i, x[i + 2]));
     if (y.back() < 1) throw Error(fmt::format("the result of shape {} would be empty", to_string(y)));

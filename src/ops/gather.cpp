@@ -1,6 +1,11 @@
 // Gather: rows of axis `axis` picked by constant indices.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "base/threads.h"
 #include "ops/arithmetic.h"
 #include "ops/elementwise.h"
 #include "ops/movement.h"
@@ -24,24 +29,64 @@ Type infer(const NodeView& v) {
   return {v.input(0).dtype, y};
 }
 
-/// One copy per index.
-std::vector<StridedCopy> copies_of(const Shape& x, std::size_t axis, std::span<const std::int64_t> indices,
-                                   int size) {
-  std::int64_t outer = 1;
-  std::int64_t inner = 1;
-  for (std::size_t i = 0; i < x.size(); ++i) (i < axis ? outer : inner) *= i == axis ? 1 : x[i];
-  const auto n = static_cast<std::int64_t>(indices.size());
-  std::vector<StridedCopy> copies;
-  for (std::int64_t k = 0; k < n; ++k) {
-    const std::int64_t index = indices[static_cast<std::size_t>(k)];
-    copies.push_back({.lengths = {outer, inner},
-                      .from_strides = {x[axis] * inner, 1},
-                      .to_strides = {n * inner, 1},
-                      .from_offset = (index < 0 ? index + x[axis] : index) * inner,
-                      .to_offset = k * inner,
-                      .size = size});
+/// Steps that are a copy per index would take more memory than the values where there are many.
+constexpr std::size_t kFewIndices = 1024;
+
+/// What is picked, as [outer, axis, inner].
+struct Picking {
+  std::int64_t outer = 1, length, inner = 1;
+  std::vector<std::int64_t> rows;  // not negative
+  int size;                        // of an element
+
+  Picking(const Shape& x, std::size_t axis, std::span<const std::int64_t> indices, int element)
+      : length(x[axis]), size(element) {
+    for (std::size_t i = 0; i < x.size(); ++i) (i < axis ? outer : inner) *= i == axis ? 1 : x[i];
+    for (std::int64_t index : indices) rows.push_back(index < 0 ? index + length : index);
   }
-  return copies;
+
+  StridedCopy copy(std::size_t k) const {
+    const auto n = static_cast<std::int64_t>(rows.size());
+    return {.lengths = {outer, inner},
+            .from_strides = {length * inner, 1},
+            .to_strides = {n * inner, 1},
+            .from_offset = rows[k] * inner,
+            .to_offset = static_cast<std::int64_t>(k) * inner,
+            .size = size};
+  }
+
+  void run(const void* from, void* to) const {
+    const auto n = static_cast<std::int64_t>(rows.size());
+    const std::int64_t bytes = inner * size;
+    const std::int64_t grain = std::max<std::int64_t>(1, 65536 / std::max<std::int64_t>(bytes, 1));
+    parallel_for(outer * n, grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const std::int64_t row = i / n * length + rows[static_cast<std::size_t>(i % n)];
+        std::memcpy(static_cast<char*>(to) + i * bytes, static_cast<const char*>(from) + row * bytes,
+                    static_cast<std::size_t>(bytes));
+      }
+    });
+  }
+};
+
+void lower(Lowering& l, NodeId id) {
+  const Operand x = l.plain(l.input(id, 0));
+  const Operand y = l.result(id, Layout{});
+  const Tensor& indices = l.node(l.input(id, 1)).constant;
+  const Picking picking(x.shape, axis_of(l.node(id).attributes), indices.data<std::int64_t>(),
+                        element_size(l.node(id)));
+  if (picking.rows.size() <= kFewIndices) {
+    std::vector<Piece> pieces;
+    for (std::size_t k = 0; k < picking.rows.size(); ++k) pieces.push_back({x.buffer, picking.copy(k)});
+    return emit_copies(l, "Gather", std::move(pieces), y.buffer);
+  }
+  l.emit({.name = "Gather",
+          .reads = {x.buffer},
+          .writes = {y.buffer},
+          .bind = [shared = std::make_shared<const Picking>(picking), from = x.buffer,
+                   to = y.buffer](const Binding& bind) -> Action {
+            return
+                [=, source = bind.pointer(from), target = bind.pointer(to)] { shared->run(source, target); };
+          }});
 }
 
 std::vector<Value> derivative(Value n, Value g) {
@@ -84,24 +129,14 @@ const Operator kGather = {
           const Tensor& t = v.inputs[0]->constant;
           if (!foldable(t)) return Tensor();
           Tensor y = Tensor::empty(t.dtype(), v.node.type.shape);
-          const auto copies =
-              copies_of(t.shape(), axis_of(v.node.attributes), v.inputs[1]->constant.data<std::int64_t>(),
-                        static_cast<int>(size_of(t.dtype())));
-          for (const StridedCopy& copy : copies) copy.run(t.raw(), y.raw());
+          const Picking picking(t.shape(), axis_of(v.node.attributes),
+                                v.inputs[1]->constant.data<std::int64_t>(),
+                                static_cast<int>(size_of(t.dtype())));
+          if (y.elements() > 0) picking.run(t.raw(), y.raw());
           return y;
         },
     .sign = keep_sign,
-    .lower =
-        [](Lowering& l, NodeId id) {
-          const Operand x = l.plain(l.input(id, 0));
-          const Operand y = l.result(id, Layout{});
-          const Tensor& indices = l.node(l.input(id, 1)).constant;
-          std::vector<Piece> pieces;
-          for (StridedCopy& copy : copies_of(x.shape, axis_of(l.node(id).attributes),
-                                             indices.data<std::int64_t>(), element_size(l.node(id))))
-            pieces.push_back({x.buffer, std::move(copy)});
-          emit_copies(l, "Gather", std::move(pieces), y.buffer);
-        },
+    .lower = lower,
     .traits = {.behaviour = Behaviour::selection, .selects = true},
 };
 

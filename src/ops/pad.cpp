@@ -1,6 +1,7 @@
 // Pad with a constant value: attributes pads (begin..., end... for every axis, not negative) and value.
 #include <fmt/format.h>
 
+#include "base/sizes.h"
 #include "ops/arithmetic.h"
 #include "ops/elementwise.h"
 #include "ops/movement.h"
@@ -21,7 +22,7 @@ Type infer(const NodeView& v) {
   if (pads.size() != 2 * y.size()) throw Error(fmt::format("pads needs {} values", 2 * y.size()));
   for (std::size_t i = 0; i < y.size(); ++i) {
     if (pads[i] < 0 || pads[i + y.size()] < 0) throw Error("negative pads; crop with Slice instead");
-    y[i] += pads[i] + pads[i + y.size()];
+    y[i] = sizes::sum(y[i], sizes::sum(pads[i], pads[i + y.size()]));
   }
   return {v.input(0).dtype, y};
 }

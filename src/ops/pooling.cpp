@@ -1,10 +1,10 @@
 #include "ops/pooling.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "base/sizes.h"
 #include "base/threads.h"
 
 namespace heatproof {
@@ -27,15 +27,15 @@ PoolGeometry pool_geometry(const Attributes& attributes, const Shape& x) {
   const std::vector<std::int64_t> kernel = attributes.integers("kernel_shape");
   const std::size_t n = kernel.size();
   if (n < 1 || n > 3 || x.size() != n + 2) {
-    throw UnsupportedError(fmt::format("pooling with kernel [{}] over an input of shape {}",
-                                       fmt::join(kernel, ", "), to_string(x)));
+    throw UnsupportedError(
+        fmt::format("pooling with kernel [{}] over an input of shape {}", sizes::text(kernel), to_string(x)));
   }
   const auto list = [&](std::string_view name, std::size_t count, std::int64_t otherwise,
                         std::int64_t least) {
     auto values = attributes.integers(name, std::vector<std::int64_t>(count, otherwise));
     for (std::int64_t v : values) {
       if (v < least || v > 1'000'000)
-        throw Error(fmt::format("attribute {} = [{}] is out of range", name, fmt::join(values, ", ")));
+        throw Error(fmt::format("attribute {} = [{}] is out of range", name, sizes::text(values)));
     }
     if (values.size() != count) throw Error(fmt::format("attribute {} needs {} values", name, count));
     return values;
@@ -55,13 +55,13 @@ PoolGeometry pool_geometry(const Attributes& attributes, const Shape& x) {
     g.dilation[axis] = dilations[i];
     g.begin[axis] = pads[i];
     g.end[axis] = pads[i + n];
-    const std::int64_t extent = dilations[i] * (kernel[i] - 1) + 1;
-    const std::int64_t room = x[i + 2] + pads[i] + pads[i + n];
+    const std::int64_t extent = sizes::extent(kernel[i], dilations[i]);
+    const std::int64_t room = sizes::sum(x[i + 2], pads[i] + pads[i + n]);
     if (extent > room) {
       throw Error(fmt::format(
           "kernel {} is larger than its padded input: it spans {} where there are {}; the input is too "
           "small for this network (use larger images or --size)",
-          fmt::join(kernel, "x"), extent, room));
+          to_string(Shape(std::span(kernel))), extent, room));
     }
     g.output[axis] = sizes.size() == n ? sizes[i] : (room - extent) / strides[i] + 1;
     if (g.output[axis] < 1) throw Error("the result would be empty");

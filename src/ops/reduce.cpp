@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/simd.h"
+#include "base/sizes.h"
 #include "base/threads.h"
 #include "engine/lowering.h"
 #include "ops/arithmetic.h"
@@ -245,17 +246,19 @@ Value sum_of_stack(Value node, const std::vector<bool>&) {
 Tensor fold_integers(const NodeView& v) {
   const Tensor& t = v.inputs[0]->constant;
   if (t.dtype() != DType::i64 || v.node.type.shape.elements() != 1) return {};
+  const bool extreme = v.node.op == &kReduceMax || v.node.op == &kReduceMin;
+  if (extreme && t.elements() == 0) throw Error("nothing has no largest or smallest number");
   std::int64_t value = v.node.op == &kReduceProd ? 1 : 0;
   bool first = true;
   for (std::int64_t e : t.data<std::int64_t>()) {
     if (v.node.op == &kReduceProd)
-      value *= e;
+      value = sizes::product(value, e);
     else if (v.node.op == &kReduceMax)
       value = first ? e : std::max(value, e);
     else if (v.node.op == &kReduceMin)
       value = first ? e : std::min(value, e);
     else
-      value += e;
+      value = sizes::sum(value, e);
     first = false;
   }
   return Tensor::of(v.node.type.shape, std::span<const std::int64_t>(&value, 1));

@@ -37,7 +37,7 @@ Program program_that_fits(std::int64_t all, std::int64_t most, const Network& ne
     return network.fit((all + parts - 1) / parts);
   };
   for (count = part(most);; count = part(std::max<std::int64_t>(1, count / 2))) {
-    Program program = compile(graph(count));
+    Program program = network.compile(graph(count));
     if (count == network.unit() || program.arena_bytes() + program.constant_bytes() <= memory) return program;
   }
 }

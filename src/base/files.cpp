@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,13 +32,61 @@ bool is_stream(const std::filesystem::path& path) {
       fmt::format("{}: cannot be read ({}); check its permissions", path.string(), std::strerror(errno)));
 }
 
-void check_readable(const std::filesystem::path& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error))
-    throw InputError(fmt::format("{}: no such file; check the path", path.string()));
-  if (std::filesystem::is_directory(path, error))
-    throw InputError(fmt::format("{}: is a folder, expected a file", path.string()));
+/// More than any model or array that somebody pipes; a pipe may never end.
+constexpr std::size_t kMostPiped = std::size_t{4} << 30;
+constexpr int kPipeSeconds = 10;
+
+[[noreturn]] void fail_size(const std::filesystem::path& path, std::size_t most) {
+  throw InputError(
+      fmt::format("{}: has more than {} bytes, too many for what it should be", path.string(), most));
 }
+
+/// A file or a pipe that is open for reading; opening never waits for a pipe's other end.
+class Opened {
+ public:
+  explicit Opened(const std::filesystem::path& path) : path_(path) {
+    descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (descriptor_ < 0 && (errno == ENOENT || errno == ENOTDIR))
+      throw InputError(fmt::format("{}: no such file; check the path", path.string()));
+    struct stat about {};
+    if (descriptor_ < 0 || ::fstat(descriptor_, &about) != 0) fail_reading(path);
+    size = static_cast<std::size_t>(about.st_size);
+    pipe = S_ISFIFO(about.st_mode) || S_ISSOCK(about.st_mode);
+    const char* kind = S_ISDIR(about.st_mode)             ? "folder"
+                       : !pipe && !S_ISREG(about.st_mode) ? "device"
+                                                          : nullptr;
+    if (kind == nullptr) return;
+    ::close(descriptor_);
+    throw InputError(fmt::format("{}: is a {}, expected a file", path.string(), kind));
+  }
+  ~Opened() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  Opened(const Opened&) = delete;
+  Opened& operator=(const Opened&) = delete;
+
+  int release() { return std::exchange(descriptor_, -1); }
+
+  /// The next bytes; 0 at the end.
+  std::size_t read(char* to, std::size_t count) {
+    while (true) {
+      pollfd ready{descriptor_, POLLIN, 0};
+      if (pipe && ::poll(&ready, 1, kPipeSeconds * 1000) == 0)
+        throw InputError(fmt::format("{}: nothing came from this pipe for {} seconds; give a file",
+                                     path_.string(), kPipeSeconds));
+      const ssize_t n = ::read(descriptor_, to, count);
+      if (n >= 0) return static_cast<std::size_t>(n);
+      if (errno != EINTR && !(pipe && errno == EAGAIN)) fail_reading(path_);
+    }
+  }
+
+  std::size_t size = 0;
+  bool pipe = false;
+
+ private:
+  const std::filesystem::path& path_;
+  int descriptor_ = -1;
+};
 
 }  // namespace
 
@@ -95,12 +145,11 @@ void FileWriter::rewrite(std::string_view bytes) { file_->rewrite(bytes); }
 void FileWriter::commit() { file_->commit(); }
 
 FileReader::FileReader(const std::filesystem::path& path) : path_(path) {
-  check_readable(path);
-  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0) fail_reading(path);
-  std::error_code error;
-  size_ = static_cast<std::size_t>(std::filesystem::file_size(path, error));
-  if (error) size_ = 0;
+  Opened file(path_);
+  if (file.pipe)
+    throw InputError(fmt::format("{}: is a pipe, which cannot be read in parts; give a file", path.string()));
+  size_ = file.size;
+  descriptor_ = file.release();
 }
 FileReader::FileReader(FileReader&& other) noexcept
     : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_) {}
@@ -121,22 +170,21 @@ std::string FileReader::read(std::size_t offset, std::size_t count) const {
   return bytes;
 }
 
-std::string read_file(const std::filesystem::path& path) {
-  check_readable(path);
-  std::error_code error;
-  std::ifstream in(path, std::ios::binary);
-  std::string bytes;
+std::string read_file(const std::filesystem::path& path, std::size_t most) {
+  Opened in(path);
+  if (in.size > most) fail_size(path, most);
+  if (in.pipe) most = std::min(most, kMostPiped);
   constexpr std::size_t kPart = std::size_t{1} << 20;
-  // Pipes and the like have no size; the end is where reading ends.
-  if (const auto size = std::filesystem::file_size(path, error); !error) bytes.reserve(size + kPart);
-  while (in) {
+  std::string bytes;
+  bytes.reserve(in.size + kPart);  // pipes and the like have no size; the end is where reading ends
+  while (true) {
     const std::size_t before = bytes.size();
     bytes.resize(before + kPart);
-    in.read(bytes.data() + before, static_cast<std::streamsize>(kPart));
-    bytes.resize(before + static_cast<std::size_t>(in.gcount()));
+    const std::size_t n = in.read(bytes.data() + before, kPart);
+    bytes.resize(before + n);
+    if (n == 0) return bytes;
+    if (bytes.size() > most) fail_size(path, most);
   }
-  if (!in.eof()) fail_reading(path);
-  return bytes;
 }
 
 void write_file(const std::filesystem::path& path, std::string_view bytes) {

@@ -10,8 +10,9 @@
 
 namespace heatproof {
 
-/// The whole file. Throws InputError when it cannot be read.
-std::string read_file(const std::filesystem::path& path);
+/// The whole file, or what a pipe gives until it ends. Throws InputError when it cannot be read, has more
+/// than `most` bytes, is a device, or a pipe from which nothing comes for some seconds.
+std::string read_file(const std::filesystem::path& path, std::size_t most = SIZE_MAX);
 
 /// Writes the whole file or nothing: to a temporary name beside it, flushed to disk, then renamed.
 /// Throws Error (disk full, no permission); the old file, if any, is then still there.

@@ -7,11 +7,17 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/text.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
 
 namespace {
+
+constexpr std::size_t kShown = 100;  // bytes of what was written, in errors
+/// Far above what anybody writes; each is copied for each combination.
+constexpr std::size_t kMostParameters = 256;
+constexpr std::size_t kMostCombinations = 100'000;
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -33,6 +39,7 @@ bool is_word(std::string_view text) {
 template <typename T>
 std::optional<T> parse_number(const std::string& text) {
   T value{};
+  if (text.starts_with("+-")) return std::nullopt;
   const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
   const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
@@ -41,7 +48,7 @@ std::optional<T> parse_number(const std::string& text) {
 
 ParameterValue parse_value(const std::string& owner, const Parameter& p, const std::string& text) {
   const auto fail = [&](const std::string& what) -> UsageError {
-    return UsageError(fmt::format("{}: {}={} {}", owner, p.name, text, what));
+    return UsageError(fmt::format("{}: {}={} {}", owner, p.name, abbreviated(text, kShown), what));
   };
   const auto check_range = [&](double value) {
     if (!std::isfinite(value)) throw fail("must be a finite number");
@@ -91,31 +98,41 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::vector<Spec> expand_grid(std::string_view text) {
-  const std::size_t colon = text.find(':');
-  const std::string name(text.substr(0, colon));
+std::vector<Spec> expand_grid(std::string_view written) {
+  const std::string text = abbreviated(std::string(written), kShown);  // for errors
+  const std::size_t colon = written.find(':');
+  const std::string name(written.substr(0, colon));
   if (!is_word(name)) throw UsageError(fmt::format("'{}' is not of the form name:key=value,key=value", text));
   std::vector<Spec> grid{{name, {}}};
   if (colon == std::string_view::npos) return grid;
-  for (const std::string& part : split(text.substr(colon + 1), ',')) {
+  const std::vector<std::string> parts = split(written.substr(colon + 1), ',');
+  if (parts.size() > kMostParameters)
+    throw UsageError(
+        fmt::format("'{}' has {} parameters; no method or metric has as many", text, parts.size()));
+  for (const std::string& part : parts) {
     const std::size_t equals = part.find('=');
     if (equals == std::string::npos || !is_word(part.substr(0, equals)) || equals + 1 == part.size()) {
-      throw UsageError(fmt::format("'{}': '{}' is not of the form key=value", text, part));
+      throw UsageError(
+          fmt::format("'{}': '{}' is not of the form key=value", text, abbreviated(part, kShown)));
     }
     const std::string key = part.substr(0, equals);
+    const std::vector<std::string> values = split(part.substr(equals + 1), '/');
+    if (grid.size() * values.size() > kMostCombinations)
+      throw UsageError(fmt::format("'{}' has more than {} combinations", text, kMostCombinations));
     std::vector<Spec> larger;
     for (const Spec& spec : grid) {
       if (std::ranges::any_of(spec.parameters, [&](const auto& p) { return p.first == key; })) {
-        throw UsageError(fmt::format("'{}': {} is given twice", text, key));
+        throw UsageError(fmt::format("'{}': {} is given twice", text, abbreviated(key, kShown)));
       }
-      for (const std::string& value : split(part.substr(equals + 1), '/')) {
-        if (value.empty()) throw UsageError(fmt::format("'{}': an alternative of {} is empty", text, key));
+      for (const std::string& value : values) {
+        if (value.empty())
+          throw UsageError(
+              fmt::format("'{}': an alternative of {} is empty", text, abbreviated(key, kShown)));
         larger.push_back(spec);
         larger.back().parameters.emplace_back(key, value);
       }
     }
     grid = std::move(larger);
-    if (grid.size() > 100'000) throw UsageError(fmt::format("'{}' has more than 100000 combinations", text));
   }
   return grid;
 }
@@ -123,7 +140,8 @@ std::vector<Spec> expand_grid(std::string_view text) {
 Spec parse_spec(std::string_view text) {
   std::vector<Spec> grid = expand_grid(text);
   if (grid.size() != 1)
-    throw UsageError(fmt::format("'{}' is a grid of {}; one is wanted here", text, grid.size()));
+    throw UsageError(fmt::format("'{}' is a grid of {}; one is wanted here",
+                                 abbreviated(std::string(text), kShown), grid.size()));
   return grid[0];
 }
 
@@ -135,7 +153,8 @@ Parameters::Parameters(const Spec& spec, std::span<const Parameter> table) {
       std::vector<std::string> known;
       for (const Parameter& p : table) known.push_back(p.name);
       const std::string near = nearest(key, known);
-      throw UsageError(fmt::format("{} has no parameter '{}'{}; it has: {}", spec.name, key,
+      throw UsageError(fmt::format("{} has no parameter '{}'{}; it has: {}", spec.name,
+                                   abbreviated(key, kShown),
                                    near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near),
                                    known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "))));
     }
@@ -168,6 +187,7 @@ std::string canonical(std::string_view name, const Parameters& parameters, std::
 
 std::string nearest(std::string_view word, std::span<const std::string> candidates) {
   std::string best;
+  if (word.size() > kShown) return best;  // the distance takes as many steps as both words have letters
   std::size_t distance = word.size() / 2 + 1;
   for (const std::string& candidate : candidates) {
     const std::size_t d = edit_distance(word, candidate);

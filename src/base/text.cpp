@@ -54,6 +54,27 @@ std::size_t utf8_length(std::string_view text) {
   return point < (length == 3 ? 0x800U : 0x10000U) || surrogate || point > 0x10ffff ? 0 : length;
 }
 
+std::string printable_json(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  while (!json.empty()) {
+    const std::string_view character = json.substr(0, std::max<std::size_t>(1, utf8_length(json)));
+    char32_t point = decoded(character);
+    json.remove_prefix(character.size());
+    if (point < 0x7f || !is_unseen(point)) {
+      out += character;
+      continue;
+    }
+    if (point > 0xffff) {  // two of UTF-16
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}",
+                     static_cast<std::uint32_t>(0xd7c0 + (point >> 10)));
+      point = 0xdc00 | (point & 0x3ff);
+    }
+    fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<std::uint32_t>(point));
+  }
+  return out;
+}
+
 std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -73,7 +94,11 @@ std::string printable(std::string_view text) {
 }
 
 std::string abbreviated(std::string_view text, std::size_t most) {
-  if (text.size() <= most) return std::string(text);
+  const auto whole = [](std::string words) {
+    std::ranges::replace(words, '\0', '?');
+    return words;
+  };
+  if (text.size() <= most) return whole(std::string(text));
   const auto inside = [&](std::size_t at) {  // of a character
     return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U;
   };
@@ -84,7 +109,7 @@ std::string abbreviated(std::string_view text, std::size_t most) {
   std::size_t tail = text.size() - kept / 2;
   for (std::size_t i = 0; i < kLongest && head > 0 && inside(head); ++i) --head;
   for (std::size_t i = 0; i < kLongest && inside(tail); ++i) ++tail;
-  return std::string(text.substr(0, head)).append(kGap).append(text.substr(tail));
+  return whole(std::string(text.substr(0, head)).append(kGap).append(text.substr(tail)));
 }
 
 }  // namespace heatproof

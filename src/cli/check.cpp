@@ -231,6 +231,7 @@ report::CheckReport describe(const Session& session, const Recipe& recipe, const
              {"seed", std::to_string(global.seed)},
              {"command", global.command},
              {"heatproof", HEATPROOF_VERSION}};
+  if (!all.skipped.empty()) r.facts.emplace_back("left out", left_out(all.skipped, all.items.size()));
   return r;
 }
 
@@ -321,15 +322,18 @@ void check_command(const GlobalFlags& global, const CheckFlags& f) {
     warnings.push_back(fmt::format("{}: relevance is zero everywhere for {}; only its sum is scored there",
                                    recipe.text, some_of(found.explained.zero, found.explained.items)));
   for (const std::string& line : warnings) warn(global, line);
+  warn_of_files(global, all.skipped, all.odd, all.items.size());
+  warnings = with_odd(warnings, all.odd);
   if (!f.out.empty()) {
     const auto page = std::filesystem::path(f.out) / "check.html";
     write_file(page, report::render(describe(session, recipe, inputs, all, found, warnings, global, f)));
     if (!global.quiet && !global.json) show("page {}\n\n", page.string());
   }
   if (global.json)
-    print_check_json(recipe, all.targets, found.axioms, found.left_out, found.ledger,
-                     f.frames ? &found.film.changes : nullptr,
-                     {{"explodes", verdict.explodes}, {"warnings", warnings}});
+    print_check_json(
+        recipe, all.targets, found.axioms, found.left_out, found.ledger,
+        f.frames ? &found.film.changes : nullptr,
+        {{"explodes", verdict.explodes}, {"skipped", to_json(all.skipped)}, {"warnings", warnings}});
   else if (!global.quiet)
     print_check_text(recipe, all.items.size(), found.axioms, found.left_out, rows_of(found.ledger));
 }

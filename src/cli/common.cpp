@@ -4,11 +4,13 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/messages.h"
 #include "heatproof/error.h"
 
@@ -20,9 +22,12 @@ void add_global_flags(CLI::App& app, GlobalFlags& flags) {
   app.add_option("--threads", flags.threads, "threads; 0: all cores")->check(CLI::Range(0, 1024));
   const CLI::Validator whole(
       [](const std::string& text) {
-        const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-        const bool fits = text.size() < 20 || (text.size() == 20 && text <= "18446744073709551615");
-        return digits && fits ? std::string() : fmt::format("'{}' is no seed; give a whole number from 0 up, below 2^64", text);
+        std::uint64_t seed = 0;  // a larger number would become the largest
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+        const bool whole_number = error == std::errc() && end == text.data() + text.size();
+        return whole_number ? std::string()
+                            : fmt::format("'{}' is no seed; give a whole number from 0 to 2^64 - 1",
+                                          abbreviated(text, 60));
       },
       "", "whole number");
   app.add_option("--seed", flags.seed, "of everything random")->check(whole);
@@ -301,7 +306,7 @@ void Progress::set(std::int64_t done, std::int64_t total) {
 }
 
 void print_json(const nlohmann::json& json) {
-  show_text(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  show_text(printable_json(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n");
 }
 
 }  // namespace heatproof::cli

@@ -213,6 +213,7 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
   const auto warnings = warnings_of(session, inputs, recipe ? &*recipe : nullptr, f.attributions, metric,
                                     explained, global.seed, explodes);
   for (const std::string& line : warnings) warn(global, line);
+  warn_of_files(global, stream.skipped(), stream.odd(), explained.items.size());
   const bool shares = metric.metric->unit == "hit" || metric.metric->unit == "yes or no";
   const Interval interval = interval_of(Bootstrap(scores.values.size(), global.seed), scores.values, shares);
   if (!global.json) {
@@ -226,10 +227,17 @@ void evaluate_command(const GlobalFlags& global, const EvaluateFlags& f) {
     curves = scores.curves.at("morf");
   else if (!scores.curves.empty())
     curves = scores.curves.begin()->second;
-  nlohmann::json result{{"metric", metric.text}, {"scores", scores.values},         {"mean", interval.mean},
-                        {"low", interval.low},   {"high", interval.high},           {"rough", interval.rough},
-                        {"curves", curves},      {"curves_by_name", scores.curves}, {"explodes", explodes},
-                        {"warnings", warnings}};
+  nlohmann::json result{{"metric", metric.text},
+                        {"scores", scores.values},
+                        {"mean", interval.mean},
+                        {"low", interval.low},
+                        {"high", interval.high},
+                        {"rough", interval.rough},
+                        {"curves", curves},
+                        {"curves_by_name", scores.curves},
+                        {"explodes", explodes},
+                        {"skipped", to_json(stream.skipped())},
+                        {"warnings", with_odd(warnings, stream.odd())}};
   if (recipe) result["recipe"] = recipe->text;
   print_json(result);
 }

@@ -89,7 +89,8 @@ void remove_all(const std::vector<std::string>& files) {
 }
 
 void print_explained(const GlobalFlags& global, const Session& session, const Recipe& recipe,
-                     const Explained& told, const Verdict& verdict, const std::vector<std::string>& files) {
+                     const Explained& told, const Verdict& verdict, const std::vector<std::string>& files,
+                     const InputStream& stream) {
   if (global.json) {
     print_json({{"recipe", recipe.text},
                 {"targets", told.targets},
@@ -97,7 +98,8 @@ void print_explained(const GlobalFlags& global, const Session& session, const Re
                 {"relevance_sums", told.sums},
                 {"files", files},
                 {"explodes", verdict.explodes},
-                {"warnings", verdict.warnings()}});
+                {"skipped", to_json(stream.skipped())},
+                {"warnings", with_odd(verdict.warnings(), stream.odd())}});
   } else if (!global.quiet) {
     for (std::size_t i = 0; i < told.items.size(); ++i) {
       show("{}  {}  score {:.4g}  relevance {:.4g}\n", told.items[i].name,
@@ -145,7 +147,8 @@ void explain(const GlobalFlags& global, const ExplainFlags& f) {
   }
   for (const std::string& line : verdict.warnings()) warn(global, line);
   if (raw) raw->finish();
-  print_explained(global, session, recipe, told, verdict, files);
+  warn_of_files(global, stream.skipped(), stream.odd(), told.items.size());
+  print_explained(global, session, recipe, told, verdict, files, stream);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <cstring>
 
 #include "base/files.h"
+#include "base/text.h"
+#include "cli/health.h"
 #include "cli/outputs.h"
 #include "data/npy.h"
 #include "heatproof/error.h"
@@ -35,28 +37,35 @@ std::vector<std::int64_t> classes_of(const Tensor& t, const std::string& name) {
 Targets::Targets(const std::string& text, const Session& session, const InputSource& inputs) {
   if (text == "auto") return;
   if (text.ends_with(".npy")) {
-    each_ = classes_of(read_npy(text), text);
-    const auto n = static_cast<std::size_t>(inputs.count());
-    if (each_.size() != n)
-      throw InputError(
-          fmt::format("{}: holds {} classes, {} are needed, one per input", text, each_.size(), n));
+    const NpyFile file(text);
+    const std::int64_t n = inputs.count();
+    if (file.shape().elements() != n)
+      throw InputError(fmt::format("{}: holds {} classes, {} are needed, one per input", text,
+                                   file.shape().elements(), n));
+    each_ = classes_of(file.shape().empty() ? read_npy(text) : file.rows(0, file.shape()[0]), text);
+    for (const std::int64_t index : each_) {
+      if (index < 0 || index >= session.network().classes())
+        throw InputError(fmt::format("{}: class {}, and the network has classes 0 to {}", text, index,
+                                     session.network().classes() - 1));
+    }
     return;
   }
   char* end = nullptr;
   std::int64_t index = std::strtoll(text.c_str(), &end, 10);
   if (text.empty() || *end != '\0') {
     if (session.labels().empty())
-      throw UsageError(fmt::format("--target {}: no labels are known; give an index or --labels FILE", text));
+      throw UsageError(fmt::format("--target {}: no labels are known; give an index or --labels FILE",
+                                   abbreviated(text, 100)));
     if (!has_labels(session.network()))
       throw UsageError(
           fmt::format("--target {}: labels name classes, and the network has {} outputs at many places; give "
                       "an output's flat index",
-                      text, session.network().classes()));
+                      abbreviated(text, 100), session.network().classes()));
     index = session.labels().find(text);
   }
   if (index < 0 || index >= session.network().classes())
-    throw UsageError(
-        fmt::format("--target {}: the network has classes 0 to {}", text, session.network().classes() - 1));
+    throw UsageError(fmt::format("--target {}: the network has classes 0 to {}", abbreviated(text, 100),
+                                 session.network().classes() - 1));
   same_ = index;
 }
 
@@ -97,7 +106,50 @@ Survey survey(const Session& session, const InputSource& inputs, const Targets& 
   }
   s.logits = concatenate(logits);
   s.skipped = stream.skipped();
+  s.odd = stream.odd();
   return s;
+}
+
+namespace {
+
+/// "a.png (why), b.png (why) and 3 more"; short enough for a line.
+std::string named(const std::vector<SkippedFile>& files) {
+  constexpr std::size_t kNamed = 3;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kNamed, files.size()); ++i)
+    text += fmt::format("{}{} ({})", i == 0 ? "" : ", ", abbreviated(files[i].name, 40),
+                        abbreviated(files[i].reason, 80));
+  return files.size() > kNamed ? text + fmt::format(" and {} more", files.size() - kNamed) : text;
+}
+
+}  // namespace
+
+std::string left_out(const std::vector<SkippedFile>& skipped, std::size_t read) {
+  if (skipped.empty()) return {};
+  return fmt::format("{} of {} images {} left out: {}", skipped.size(), skipped.size() + read,
+                     skipped.size() == 1 ? "was" : "were", named(skipped));
+}
+
+std::string looked_at_twice(const std::vector<SkippedFile>& odd) {
+  return odd.empty() ? "" : fmt::format("warning: look at {}", named(odd));
+}
+
+void warn_of_files(const GlobalFlags& global, const std::vector<SkippedFile>& skipped,
+                   const std::vector<SkippedFile>& odd, std::size_t read) {
+  for (const std::string& line : {left_out(skipped, read), looked_at_twice(odd)}) {
+    if (!line.empty()) warn(global, line);
+  }
+}
+
+std::vector<std::string> with_odd(std::vector<std::string> warnings, const std::vector<SkippedFile>& odd) {
+  if (!odd.empty()) warnings.push_back(looked_at_twice(odd));
+  return warnings;
+}
+
+nlohmann::json to_json(const std::vector<SkippedFile>& files) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const SkippedFile& f : files) list.push_back({{"name", f.name}, {"reason", f.reason}});
+  return list;
 }
 
 std::int64_t explained_together(const Session& session, Explainer& explainer, const InputSource& inputs) {

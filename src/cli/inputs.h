@@ -23,7 +23,7 @@ class Targets {
 /// What is known of all inputs once they were read; inputs and masks themselves are read again.
 struct Survey {
   std::vector<InputItem> items;
-  std::vector<SkippedFile> skipped;
+  std::vector<SkippedFile> skipped, odd;
   Tensor logits;  // [N, classes]
   std::vector<std::int64_t> targets;
   std::vector<std::string> mask_hashes;  // SHA-256 of each; empty where there are none
@@ -34,6 +34,18 @@ struct Survey {
   Donors donors(const InputSource& inputs) const;
 };
 Survey survey(const Session& session, const InputSource& inputs, const Targets& targets, const Masks& masks);
+
+/// "2 of 100 images were left out: a.png (why), ..." of the first few; empty where all could be read.
+std::string left_out(const std::vector<SkippedFile>& skipped, std::size_t read);
+/// The same of photos that were read, and are odd.
+std::string looked_at_twice(const std::vector<SkippedFile>& odd);
+/// Prints both, unless quiet.
+void warn_of_files(const GlobalFlags& global, const std::vector<SkippedFile>& skipped,
+                   const std::vector<SkippedFile>& odd, std::size_t read);
+/// Warnings, and what is odd of photos.
+std::vector<std::string> with_odd(std::vector<std::string> warnings, const std::vector<SkippedFile>& odd);
+/// `[{"name", "reason"}, ...]`.
+nlohmann::json to_json(const std::vector<SkippedFile>& files);
 
 /// Samples that are explained together: whole batches of both programs.
 std::int64_t explained_together(const Session& session, Explainer& explainer, const InputSource& inputs);

@@ -63,10 +63,15 @@ void inspect(const GlobalFlags& global, const InspectFlags& f) {
                       {"hash", model.hash()},
                       {"opset", model.opset()},
                       {"producer", model.producer()}};
+  constexpr std::size_t kMostListed = 1000;  // the counts say how many there are
   nlohmann::json unsupported = nlohmann::json::array();
-  for (const UnsupportedNode& n : model.unsupported())
-    unsupported.push_back({{"node", n.node}, {"op", n.op}});
+  std::map<std::string, std::size_t> unsupported_counts;
+  for (const UnsupportedNode& n : model.unsupported()) {
+    ++unsupported_counts[n.op];
+    if (unsupported.size() < kMostListed) unsupported.push_back({{"node", n.node}, {"op", n.op}});
+  }
   json["unsupported"] = unsupported;
+  if (!unsupported_counts.empty()) json["unsupported_counts"] = unsupported_counts;
   if (!model.unsupported().empty()) {
     if (global.json) print_json(json);
     model.check_supported();

@@ -32,9 +32,10 @@ void wait_briefly(int argc, char** argv) {
   constexpr const char* kSpins = "5000";  // tens of microseconds: ResNets lose 1 % on an idle machine
   if (argc < 2 || std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr)
     return;
-  for (const std::string_view quick : {"list", "inspect", "report", "--help", "-h", "--version"}) {
+  for (const std::string_view quick : {"list", "inspect", "report", "merge", "--help", "-h", "--version"}) {
     if (argv[1] == quick) return;
   }
+  hold_signals();
   if (setenv("GOMP_SPINCOUNT", kSpins, 0) == 0)
     execv("/proc/self/exe", argv);  // returns only where that fails
 }

@@ -48,6 +48,15 @@ std::vector<std::unique_ptr<const std::string>>& stop_lines() {
 std::atomic<const std::string*> stop_line = nullptr;
 static_assert(std::atomic<const std::string*>::is_always_lock_free);
 
+constexpr int kStopping[] = {SIGINT, SIGTERM, SIGHUP};
+
+void mask_signals(int how) {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : kStopping) ::sigaddset(&signals, signal);
+  ::sigprocmask(how, &signals, nullptr);
+}
+
 extern "C" void stop(int) {
   write_error(*stop_line.load());
   ::_exit(1);
@@ -102,11 +111,13 @@ void when_stopped(const std::string& line) {
   stop_line = stop_lines().back().get();
 }
 
+void hold_signals() { mask_signals(SIG_BLOCK); }
+
 void handle_signals() {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   when_stopped("stopped before it was finished; run the same command again");
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal : kStopping) {
     struct sigaction action {};
     if (::sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;  // nohup
     action = {};
@@ -114,6 +125,7 @@ void handle_signals() {
     action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second one ends the program at once
     ::sigaction(signal, &action, nullptr);
   }
+  mask_signals(SIG_UNBLOCK);
 }
 
 }  // namespace heatproof::cli

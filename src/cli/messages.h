@@ -54,6 +54,8 @@ void open_standard_streams();
 /// SIGINT, SIGTERM and SIGHUP end the program with one line that says how to go on, and exit code 1; files
 /// that are too long for `ulimit -f`, and pipes without a reader, become errors of writing.
 void handle_signals();
+/// Until then they wait: what is started anew in the same process is not ended in between.
+void hold_signals();
 /// What that line says from now on.
 void when_stopped(const std::string& line);
 

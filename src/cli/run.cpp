@@ -233,6 +233,8 @@ void run(const GlobalFlags& global, const RunFlags& f) {
     refuse_or_warn(global, f, warnings[0]);
   }
   if (output) output->finish();
+  warn_of_files(global, stream.skipped(), stream.odd(), scores.size());
+  if (!stream.odd().empty()) warnings.push_back(looked_at_twice(stream.odd()));
   if (print && session.network().probability().from == Probability::From::convention)
     show("({}, which the network itself does not apply)\n", outputs.kind());
   if (!global.json) return;
@@ -243,6 +245,7 @@ void run(const GlobalFlags& global, const RunFlags& f) {
               {"scores_are", outputs.kind()},
               {"shape", shape},
               {"top", top},
+              {"skipped", to_json(stream.skipped())},
               {"warnings", warnings}});
 }
 

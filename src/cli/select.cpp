@@ -168,7 +168,7 @@ nlohmann::json controls_of(const Selection& s, const std::vector<OverControl>& c
 }
 
 void print_json_summary(const Selection& s, const SelectFlags& f, const Ailing& ills,
-                        const std::string& caveat) {
+                        const std::string& caveat, const Survey& all) {
   nlohmann::json ranking = nlohmann::json::array();
   for (const Ranked& r : s.ranking) {
     ranking.push_back({{"recipe", s.recipes[r.recipe].text},
@@ -201,7 +201,8 @@ void print_json_summary(const Selection& s, const SelectFlags& f, const Ailing& 
               {"confirmation", confirmation},
               {"caveat", caveat.empty() ? nlohmann::json(nullptr) : nlohmann::json(caveat)},
               {"reliability", reliability_of(s)},
-              {"warnings", ills.warnings()},
+              {"skipped", cli::to_json(all.skipped)},
+              {"warnings", with_odd(ills.warnings(), all.odd)},
               {"out", f.out}});
 }
 
@@ -237,7 +238,7 @@ std::string looked_before(const report::SelectReport& r, const Results& results)
 }
 
 void conclude(const GlobalFlags& global, const SelectFlags& f, const Selection& s,
-              const report::SelectReport& r, const Ailing& ills, Results& results) {
+              const report::SelectReport& r, const Ailing& ills, const Survey& all, Results& results) {
   const std::filesystem::path out = f.out;
   const std::string caveat = r.caveat.empty() ? looked_before(r, results) : r.caveat;
   results.begin();
@@ -249,7 +250,7 @@ void conclude(const GlobalFlags& global, const SelectFlags& f, const Selection& 
   write_file(out / "recipe.toml", r.recipe_toml);
   results.finish();
   if (global.json)
-    print_json_summary(s, f, ills, caveat);
+    print_json_summary(s, f, ills, caveat, all);
   else if (!global.quiet)
     print_summary(r, f, caveat);
 }
@@ -294,22 +295,23 @@ void with_results(const std::filesystem::path& folder, const Measure& measure) {
     // Removed while it is held: who waits for it sees that.
     if (fresh && results && results->cells() == 0) std::filesystem::remove(file, error);
     results.reset();
-    if (fresh_folder) std::filesystem::remove(folder, error);  // where it is empty
+    if (fresh_folder && std::filesystem::is_directory(folder, error))
+      std::filesystem::remove(folder, error);  // where it is empty
     throw;
   }
 }
 
 void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Session& session,
-                       const SelectionData& data, const std::vector<SkippedFile>& skipped,
-                       const std::vector<Recipe>& recipes, const SelectionOptions& options) {
+                       const SelectionData& data, const Survey& all, const std::vector<Recipe>& recipes,
+                       const SelectionOptions& options) {
   validate(data, recipes, options);
   std::vector<MetricSpec> metrics{parse_metric(options.objective)};
   for (const std::string& text : options.diagnostics) metrics.push_back(parse_metric(text));
   const std::string note = note_scores(global, session.network(), recipes, metrics);
+  when_stopped(fmt::format("stopped; what is measured is kept in {}; run the same command again to go on",
+                           (std::filesystem::path(f.out) / "results.sqlite").string()));
   with_results(f.out, [&](Results& results) {
     results.set(kRunFact, to_text(run_of(session, data, options)));
-    when_stopped(fmt::format("stopped; what is measured is kept in {}; run the same command again to go on",
-                             (std::filesystem::path(f.out) / "results.sqlite").string()));
     Selection selection;
     {
       Progress progress("select", global.quiet);
@@ -324,9 +326,10 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
       return;
     }
     const Ailing ills = ailing(global, session, selection, data);
-    auto report = describe(session, data, skipped, selection);
+    auto report = describe(session, data, all.skipped, selection);
     report.warnings = ills.warnings();
     for (const std::string& line : report.warnings) warn(global, line);
+    report.warnings = with_odd(report.warnings, all.odd);
     for (const std::string& line : ills.left_out) report.facts.emplace_back("left out of the ranking", line);
     for (std::size_t k = 0; k < report.ranking.size(); ++k)
       report.ranking[k].explodes = ills.explodes.contains(selection.ranking[k].recipe);
@@ -339,7 +342,7 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
           "rounding from those of other sizes");
     report.facts.emplace_back("seed", std::to_string(global.seed));
     report.facts.emplace_back("command", global.command);
-    conclude(global, f, selection, report, ills, results);
+    conclude(global, f, selection, report, ills, all, results);
   });
 }
 
@@ -367,11 +370,8 @@ void select_command(const GlobalFlags& global, SelectFlags f) {
   const Survey all = survey(session, inputs, targets, masks);
   if (masks && f.masks.empty() && f.space.empty())
     options.diagnostics.emplace_back("relevance_rank_accuracy");
-  for (const SkippedFile& skipped : all.skipped) {
-    if (!global.quiet) say(fmt::format("skipped {}: {}", skipped.name, skipped.reason));
-  }
-  select_and_report(global, f, session, data_of(global, session, inputs, masks, all), all.skipped, recipes,
-                    options);
+  warn_of_files(global, all.skipped, all.odd, all.items.size());
+  select_and_report(global, f, session, data_of(global, session, inputs, masks, all), all, recipes, options);
 }
 
 }  // namespace

@@ -8,8 +8,6 @@
 
 #include <jerror.h>
 
-#include <opencv2/imgproc.hpp>
-
 #include "data/image_formats.h"
 #include "heatproof/error.h"
 
@@ -130,22 +128,23 @@ int orientation(const Reader& r) {
   return exif_orientation({reinterpret_cast<const char*>(marker->data) + 6, marker->data_length - 6});
 }
 
-/// Inverted inks, as Photoshop writes them, on white paper.
+/// Of inverted inks, as Photoshop writes them; grey by the weights of BT.601.
 cv::Mat from_inks(const cv::Mat& inks, bool grey) {
-  cv::Mat bgr(inks.rows, inks.cols, CV_8UC3);
+  cv::Mat image(inks.rows, inks.cols, grey ? CV_8UC1 : CV_8UC3);
   for (int y = 0; y < inks.rows; ++y) {
-    const auto* from = inks.ptr<cv::Vec4b>(y);
-    auto* to = bgr.ptr<cv::Vec3b>(y);
-    for (int x = 0; x < inks.cols; ++x) {
-      const int black = from[x][3];
-      for (int c = 0; c < 3; ++c)
-        to[x][2 - c] = static_cast<std::uint8_t>(black - ((255 - from[x][c]) * black >> 8));
+    const std::uint8_t* from = inks.ptr(y);
+    std::uint8_t* to = image.ptr(y);
+    for (int x = 0; x < inks.cols; ++x, from += 4) {
+      int rgb[3];
+      for (int c = 0; c < 3; ++c) rgb[c] = from[3] - ((255 - from[c]) * from[3] >> 8);
+      if (grey) {
+        *to++ = static_cast<std::uint8_t>((4899 * rgb[0] + 9617 * rgb[1] + 1868 * rgb[2] + 8192) >> 14);
+      } else {
+        for (int c = 2; c >= 0; --c) *to++ = static_cast<std::uint8_t>(rgb[c]);
+      }
     }
   }
-  if (!grey) return bgr;
-  cv::Mat single;
-  cv::cvtColor(bgr, single, cv::COLOR_BGR2GRAY);
-  return single;
+  return image;
 }
 
 std::string oddity_of(const Reader& r) {
@@ -173,9 +172,10 @@ DecodedImage decode_jpeg(std::string_view bytes, bool grey) {
   if (!begin_rows(r, inks ? JCS_CMYK : grey ? JCS_GRAYSCALE : JCS_EXT_BGR)) fail(r);
   const int channels = r.info.output_components;
   if (channels != (inks ? 4 : grey ? 1 : 3)) fail(r);
+  const int turn = orientation(r);  // libjpeg forgets it at the end
   cv::Mat image(static_cast<int>(height), static_cast<int>(width), CV_8UC(channels));
   if (!read_rows(r, image.data, image.step)) fail(r);
-  return {std::move(gate), upright(inks ? from_inks(image, grey) : image, orientation(r)), oddity_of(r)};
+  return {std::move(gate), upright(inks ? from_inks(image, grey) : image, turn), oddity_of(r)};
 }
 
 }  // namespace heatproof

@@ -49,7 +49,6 @@ bool start(Reader& r) {
   png_set_read_fn(r.png, &r, on_read);
   png_set_user_limits(r.png, kMostSide, kMostSide);
   static const png_byte kSkipped[] = "tEXt\0zTXt\0iTXt\0sPLT\0hIST\0pCAL\0sCAL\0tIME\0oFFs\0pHYs\0bKGD";
-  png_set_keep_unknown_chunks(r.png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_set_keep_unknown_chunks(r.png, PNG_HANDLE_CHUNK_NEVER, kSkipped, sizeof(kSkipped) / 5);
   png_read_info(r.png, r.info);
   return true;

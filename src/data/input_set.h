@@ -16,6 +16,7 @@ struct InputItem {
   std::int64_t index = 0;              // among the samples that can be read
 };
 
+/// A file of a folder that was left out; or one that could be read, but of which a reader should know more.
 struct SkippedFile {
   std::string name, reason;
 };

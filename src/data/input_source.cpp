@@ -32,7 +32,10 @@ bool is_image(const fs::path& path) {
 }
 
 std::string hash_of(const Tensor& t) {
-  return sha256(to_string(t.shape()) + ":" + std::string(static_cast<const char*>(t.raw()), t.bytes()));
+  Sha256 hash;
+  hash.add(to_string(t.shape()) + ":");
+  hash.add({static_cast<const char*>(t.raw()), t.bytes()});
+  return hash.digits();
 }
 
 /// The one array of an .npz that holds inputs, and whether its elements are uint8.
@@ -49,11 +52,16 @@ std::pair<Tensor, bool> read_zipped(const fs::path& path) {
 
 std::vector<fs::path> photos_in(const fs::path& folder) {
   std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const bool mask = entry.path().stem().extension() == ".mask";
-    if (entry.is_regular_file() && is_image(entry.path()) && !mask) files.push_back(entry.path());
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const bool mask = entry->path().stem().extension() == ".mask";
+    std::error_code unknown;  // of a link that leads nowhere, which is named as one that cannot be read
+    if (is_image(entry->path()) && !mask && !entry->is_directory(unknown)) files.push_back(entry->path());
   }
-  std::ranges::sort(files);
+  if (error)
+    throw InputError(fmt::format("{}: the folder cannot be read ({}); check its permissions", folder.string(),
+                                 error.message()));
+  std::ranges::sort(files, {}, [](const fs::path& path) { return path.filename().native(); });
   if (files.empty())
     throw InputError(fmt::format("{}: no images in this folder; .png, .jpg, .bmp, .webp and .tif are read",
                                  folder.string()));
@@ -134,7 +142,9 @@ InputSource::InputSource(const fs::path& path, const Preprocessing& preprocessin
   std::error_code error;
   const bool folder = fs::is_directory(path, error);
   if (!folder && !fs::exists(path, error))
-    throw InputError(fmt::format("{}: no such file or folder; check the path", path.string()));
+    throw InputError(error && error != std::errc::no_such_file_or_directory
+                         ? fmt::format("{}: cannot be read ({})", path.string(), error.message())
+                         : fmt::format("{}: no such file or folder; check the path", path.string()));
   if (!folder && (extension(path) == ".npy" || extension(path) == ".npz")) {
     open_array(most);
     return;
@@ -153,6 +163,8 @@ void InputSource::open_array(std::int64_t most) {
   if (rows->file) rows->pixels = rows->file->bytes();
   const Shape given = rows->file ? rows->file->shape() : rows->whole.shape();
   const std::string name = path_.filename().string();
+  if (given.empty())
+    throw InputError(fmt::format("{}: holds a single number, no samples; save an array of them", name));
   const auto rank = static_cast<int>(expected_.size());
   Shape& shape = rows->shape = given;
   // An axis of length 1 that the array leaves out (N, H, W for a network with one channel), or a single
@@ -185,6 +197,10 @@ std::string InputSource::name(std::int64_t place) const {
                   : fmt::format("row {}", place);
 }
 
+const fs::path& InputSource::file(std::int64_t place) const {
+  return photos() ? files_[static_cast<std::size_t>(place)] : path_;
+}
+
 std::int64_t InputSource::count() const {
   if (count_ >= 0) return count_;
   InputStream stream(*this);
@@ -208,14 +224,15 @@ LoadedInput InputSource::load(std::int64_t place) const {
   Photo photo = load_photo(files_[static_cast<std::size_t>(place)], preprocessing_);
   return {{name(place), hash_of(photo.input), photo.height, photo.width, place},
           std::move(photo.input),
-          std::move(photo.rgb)};
+          std::move(photo.rgb),
+          std::move(photo.oddity)};
 }
 
 LoadedInput InputSource::load_row(std::int64_t row) const {
   Tensor t = rows_->read(row);
   if (rows_->pixels && preprocessing_.stated) t = prepared(t, preprocessing_);
   if (finite_) check_finite(t, path_.filename().string(), row * t.elements());
-  return {{name(row), hash_of(t), 0, 0, row}, t, {}};
+  return {{name(row), hash_of(t), 0, 0, row}, t, {}, {}};
 }
 
 void InputSource::check_shape(const Shape& shape) const {

@@ -18,6 +18,7 @@ struct LoadedInput {
   InputItem item;
   Tensor input;
   std::vector<std::uint8_t> rgb;
+  std::string oddity;  // of a photo, see Photo
 };
 
 class InputSource {
@@ -37,6 +38,8 @@ class InputSource {
   /// unreadable.
   std::int64_t places() const;
   std::string name(std::int64_t place) const;
+  /// Where a photo is; the array's path.
+  const std::filesystem::path& file(std::int64_t place) const;
   /// Lets arrays hold NaN and infinities, which are refused otherwise.
   void allow_nonfinite() { finite_ = false; }
   /// How many samples can be read. Reads all photos once to find out.

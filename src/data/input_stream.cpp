@@ -156,13 +156,16 @@ InputSet InputStream::next(std::int64_t most) {
     const std::int64_t place = taken_++;
     try {
       take(queue_->pop(most - set.size()), set, inputs);
-    } catch (const std::exception& e) {
+    } catch (const InputError& e) {
       if (!source_.photos() || again_) throw;
-      skipped_.push_back({source_.name(place), e.what()});
+      std::string reason = e.what();  // which begins with the path
+      if (const std::string path = source_.file(place).string() + ": "; reason.starts_with(path))
+        reason.erase(0, path.size());
+      skipped_.push_back({source_.name(place), std::move(reason)});
     }
   }
   if (!again_ && taken_ == places_ && shape_.empty()) throw_nothing_read();
-  if (!inputs.empty()) set.inputs = concatenate(inputs);
+  if (!inputs.empty()) set.inputs = inputs.size() == 1 ? inputs[0] : concatenate(inputs);
   return set;
 }
 
@@ -174,6 +177,7 @@ void InputStream::take(LoadedInput loaded, InputSet& set, std::vector<Tensor>& i
     skipped_.push_back({loaded.item.name, "another size than the others; use --size"});
     return;
   }
+  if (!loaded.oddity.empty()) odd_.push_back({loaded.item.name, loaded.oddity});
   if (!again_) loaded.item.index = taken_ - 1 - static_cast<std::int64_t>(skipped_.size());
   set.items.push_back(std::move(loaded.item));
   inputs.push_back(std::move(loaded.input));
@@ -181,9 +185,11 @@ void InputStream::take(LoadedInput loaded, InputSet& set, std::vector<Tensor>& i
 }
 
 void InputStream::throw_nothing_read() const {
-  throw InputError(skipped_.size() == 1 ? skipped_[0].reason
-                                        : fmt::format("{}: none of {} images can be read; the first: {}",
-                                                      source_.path().string(), places_, skipped_[0].reason));
+  const std::string& reason = skipped_[0].reason;
+  throw InputError(skipped_.size() == 1
+                       ? fmt::format("{}: {}", source_.file(0).string(), reason)
+                       : fmt::format("{}: none of {} images can be read; the first, {}: {}",
+                                     source_.path().string(), places_, skipped_[0].name, reason));
 }
 
 LoadedSet load_inputs(const std::filesystem::path& path, const Preprocessing& preprocessing,

@@ -30,6 +30,8 @@ class InputStream {
   InputSet next(std::int64_t most);
   /// So far.
   const std::vector<SkippedFile>& skipped() const { return skipped_; }
+  /// Photos that were read, and why one should look at them; so far.
+  const std::vector<SkippedFile>& odd() const { return odd_; }
   /// How many decoded samples are held at the same time.
   std::int64_t ahead() const;
 
@@ -44,7 +46,7 @@ class InputStream {
   const bool again_;
   std::vector<InputItem> known_;  // of samples that are read again
   std::unique_ptr<Queue> queue_;
-  std::vector<SkippedFile> skipped_;
+  std::vector<SkippedFile> skipped_, odd_;
   Shape shape_;  // of the first sample
   std::int64_t taken_ = 0, places_ = 0;
 };

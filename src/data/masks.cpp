@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "base/threads.h"
@@ -21,8 +22,11 @@ Shape maps_of(const InputSet& set) {
   return x.rank() == 4 ? Shape{set.size(), x[2], x[3]} : Shape{set.size(), 1, x.elements() / set.size()};
 }
 
-/// Throws InputError for a mask that marks nothing: no explanation could hit it.
-void check_not_empty(const Tensor& mask, const std::string& name) {
+/// Throws InputError for a mask of values that are no numbers, and for one that marks nothing: no explanation
+/// could hit it.
+void check_marks(const Tensor& mask, const std::string& name) {
+  if (std::ranges::any_of(mask.data<float>(), [](float v) { return std::isnan(v); }))
+    throw InputError(fmt::format("{}: the mask holds NaN; save 0 and 1", name));
   if (std::ranges::none_of(mask.data<float>(), [](float v) { return v > 0; }))
     throw InputError(
         fmt::format("{}: the mask is empty; leave its image out, or mark the evidence in it", name));
@@ -35,6 +39,7 @@ Tensor read_mask(const fs::path& path) {
   if (mask.shape().rank() != 2)
     throw InputError(
         fmt::format("{}: a mask of shape {}; [H, W] is needed", path.string(), to_string(mask.shape())));
+  check_marks(mask, path.string());
   mask = mask.clone();
   for (float& v : mask.data<float>()) v = v > 0 ? 1.0F : 0.0F;
   return mask;
@@ -55,7 +60,7 @@ Tensor fitted(const fs::path& path, const InputItem& item, const Shape& wanted, 
         photo, item.height > 0 ? "its photo, or of the network's input, " : "the network's input, ",
         wanted[1], wanted[0]));
   }
-  check_not_empty(mask, path.string());
+  check_marks(mask, path.string());
   return mask.reshaped({1, wanted[0], wanted[1]});
 }
 
@@ -69,7 +74,7 @@ Tensor row_of(const NpyFile& array, std::int64_t row, const Shape& wanted, const
     throw InputError(fmt::format("{}: masks of shape {}, {} is needed", name, to_string(array.shape()),
                                  to_string(needed)));
   }
-  check_not_empty(mask, fmt::format("{}, row {}", name, row));
+  check_marks(mask, fmt::format("{}, row {}", name, row));
   return mask.reshaped(one);
 }
 

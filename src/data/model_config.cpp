@@ -2,12 +2,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <toml++/toml.h>
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <sstream>
 
 #include "base/files.h"
-#include "base/spec.h"
+#include "base/text.h"
+#include "base/toml_file.h"
 #include "data/preprocessing.h"
 #include "heatproof/error.h"
 
@@ -35,7 +37,8 @@ class Table {
       const std::string name(key.str());
       if (std::ranges::count(known, name) == 0) {
         throw InputError(fmt::format("{}:{}: unknown key '{}' in [input]; known are {}", file_,
-                                     value.source().begin.line, name, fmt::join(known, ", ")));
+                                     value.source().begin.line, abbreviated(name, 100),
+                                     fmt::join(known, ", ")));
       }
     }
   }
@@ -56,6 +59,17 @@ class Table {
     fail(key, "must be a number or an array of numbers");
   }
 
+  /// Whole numbers of pixels.
+  std::vector<std::int64_t> pixels(const char* key) const {
+    std::vector<std::int64_t> values;
+    for (const double v : numbers(key)) {
+      if (!(v >= 1 && v <= 1e9) || v != std::floor(v)) fail(key, "must be whole numbers of pixels");
+      values.push_back(static_cast<std::int64_t>(v));
+    }
+    if (values.size() > 2) fail(key, "must be one number, or height and width");
+    return values;
+  }
+
   std::optional<std::string> text(const char* key) const {
     const auto* node = table_.get(key);
     if (node == nullptr) return std::nullopt;
@@ -73,24 +87,28 @@ class Table {
   std::string file_;
 };
 
+/// Labels of ImageNet's classes with all their synonyms have about a hundred bytes each.
+constexpr std::size_t kMostLabels = std::size_t{64} << 20;
+constexpr std::size_t kMostLabel = 4096;
+constexpr std::size_t kMostClass = 1'000'000;
+
+std::string text_of(const std::filesystem::path& path) {
+  std::string text = read_file(path, kMostLabels);
+  if (text.find('\0') != std::string::npos)
+    throw InputError(fmt::format("{}: is no text; one label per line is expected", path.string()));
+  return text;
+}
+
 }  // namespace
 
 Preprocessing read_model_config(const std::filesystem::path& path) {
-  toml::table root;
-  try {
-    root = toml::parse(read_file(path), path.string());
-  } catch (const toml::parse_error& e) {
-    throw InputError(fmt::format("{}:{}: {}", path.string(), e.source().begin.line, e.description()));
-  }
+  const toml::table root = read_toml(path);
   Preprocessing p;
   const auto* input = root.get_as<toml::table>("input");
   if (input == nullptr) return p;
   const Table table(*input, path.string());
-  if (const auto v = table.numbers("resize"); !v.empty()) p.resize = static_cast<std::int64_t>(v[0]);
-  if (const auto v = table.numbers("size"); !v.empty()) {
-    p.height = static_cast<std::int64_t>(v[0]);
-    p.width = static_cast<std::int64_t>(v.back());
-  }
+  if (const auto v = table.pixels("resize"); !v.empty()) p.resize = v[0];
+  if (const auto v = table.pixels("size"); !v.empty()) p.height = v[0], p.width = v.back();
   if (const auto v = table.text("channels")) p.channels = *v;
   if (const auto v = table.numbers("range"); !v.empty()) p.range = v[0];
   p.mean = table.numbers("mean");
@@ -107,9 +125,12 @@ Preprocessing read_model_config(const std::filesystem::path& path) {
 
 Labels Labels::read(const std::filesystem::path& path) {
   Labels labels;
-  std::istringstream in(read_file(path));
+  std::istringstream in(text_of(path));
   for (std::string line; std::getline(in, line);) {
     line = trim(line);
+    if (line.size() > kMostLabel)
+      throw InputError(
+          fmt::format("{}: a line of {} bytes; one label per line is expected", path.string(), line.size()));
     if (line.empty()) continue;
     const std::size_t comma = line.find(',');
     const bool numbered = comma != std::string::npos && comma > 0 &&
@@ -119,8 +140,11 @@ Labels Labels::read(const std::filesystem::path& path) {
       labels.names_.push_back(line);
       continue;
     }
-    const std::size_t index = std::stoul(line.substr(0, std::min<std::size_t>(comma, 7)));
-    if (index > 1'000'000) throw InputError(fmt::format("{}: class {} is too large", path.string(), index));
+    std::size_t index = 0;
+    const auto [end, error] = std::from_chars(line.data(), line.data() + comma, index);
+    if (error != std::errc() || index > kMostClass)
+      throw InputError(fmt::format("{}: class {} is too large; at most {} are read", path.string(),
+                                   abbreviated(line.substr(0, comma), 30), kMostClass));
     if (labels.names_.size() <= index) labels.names_.resize(index + 1);
     labels.names_[index] = trim(line.substr(comma + 1));
   }
@@ -148,12 +172,13 @@ std::int64_t Labels::find(const std::string& text) const {
   if (partial.size() == 1) return partial[0];
   std::vector<std::string> names;
   for (std::int64_t i : partial) {
-    if (names.size() < 5) names.push_back(fmt::format("{} ({})", i, name(i)));
+    if (names.size() < 5) names.push_back(fmt::format("{} ({})", i, abbreviated(name(i), 50)));
   }
-  throw UsageError(partial.empty()
-                       ? fmt::format("no class is labelled '{}'; give an index or another label", text)
-                       : fmt::format("'{}' fits {} labels: {}; give the index", text, partial.size(),
-                                     fmt::join(names, ", ")));
+  throw UsageError(
+      partial.empty()
+          ? fmt::format("no class is labelled '{}'; give an index or another label", abbreviated(text, 100))
+          : fmt::format("'{}' fits {} labels: {}; give the index", abbreviated(text, 100), partial.size(),
+                        fmt::join(names, ", ")));
 }
 
 }  // namespace heatproof

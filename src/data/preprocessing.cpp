@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <opencv2/imgproc.hpp>
 
+#include "base/text.h"
 #include "data/image.h"
 #include "heatproof/error.h"
 
@@ -77,13 +79,18 @@ std::vector<double> Preprocessing::white() const { return shade(*this, range); }
 void check(const Preprocessing& p) {
   const auto n = static_cast<std::size_t>(p.channel_count());
   if (p.channels != "rgb" && p.channels != "bgr" && p.channels != "gray")
-    throw UsageError(fmt::format("channels = '{}' must be rgb, bgr or gray", p.channels));
+    throw UsageError(fmt::format("channels = '{}' must be rgb, bgr or gray", abbreviated(p.channels, 100)));
   if (p.range != 1 && p.range != 255) throw UsageError(fmt::format("range = {} must be 1 or 255", p.range));
   for (const auto& [name, values] : {std::pair("mean", p.mean), std::pair("std", p.std)}) {
     if (!values.empty() && values.size() != 1 && values.size() != n)
       throw UsageError(fmt::format("{} has {} values, the network has {} channels", name, values.size(), n));
   }
-  if (std::ranges::any_of(p.std, [](double v) { return !(v > 0); })) throw UsageError("std must be positive");
+  if (std::ranges::any_of(p.std, [](double v) { return !(v > 0) || !std::isfinite(v); }))
+    throw UsageError("std must be positive and finite");
+  for (const auto& values : {p.black(), p.white()}) {
+    if (std::ranges::any_of(values, [](double v) { return !(std::fabs(v) <= 1e30); }))
+      throw UsageError("mean and std must be numbers that leave pixels finite");
+  }
   for (const auto& v : {p.resize, p.height, p.width}) {
     if (v && (*v < 1 || *v > 20000))
       throw UsageError(fmt::format("resize and size must be between 1 and 20000, not {}", *v));
@@ -156,6 +163,10 @@ Photo load_photo(const std::filesystem::path& path, const Preprocessing& p) {
       cv::cvtColor(fit(image.pixels, p, false), rgb, cv::COLOR_BGR2RGB);
     } catch (const InputError& e) {
       throw InputError(fmt::format("{}: {}", path.string(), e.what()));
+    } catch (const cv::Exception& e) {
+      if (e.code == cv::Error::StsNoMem)
+        throw Error(fmt::format("{}: out of memory while it was resized; scale it down", path.string()));
+      throw InputError(fmt::format("{}: cannot be resized; convert it to PNG or JPEG", path.string()));
     }
   }
   Photo photo = photo_of({rgb.datastart, rgb.dataend}, rgb.rows, rgb.cols, p);

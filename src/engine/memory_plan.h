@@ -12,7 +12,8 @@ struct MemoryPlan {
   std::size_t arena_bytes = 0;
 };
 
-/// First fit in the order of decreasing size; step by step where there are too many buffers. `inputs` live from the start, `outputs` to the end.
+/// First fit in the order of decreasing size; step by step where there are too many buffers. `inputs` live
+/// from the start, `outputs` to the end.
 MemoryPlan plan_memory(const std::vector<Buffer>& buffers, const std::vector<Step>& steps,
                        const std::vector<BufferId>& inputs, const std::vector<BufferId>& outputs);
 

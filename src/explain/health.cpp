@@ -6,6 +6,8 @@
 
 #include "engine/program.h"
 #include "graph/operator.h"
+#include "heatproof/error.h"
+#include "ops/footprint.h"
 
 namespace heatproof {
 
@@ -96,7 +98,13 @@ std::optional<Culprit> where_it_explodes(const std::vector<LedgerLine>& ledger, 
 
 std::optional<Culprit> first_value_not_finite(const Graph& network, const std::vector<Tensor>& inputs) {
   std::vector<Culprit> names;
-  const std::vector<Tensor> values = Workspace(compile(everything(network, names))).run(inputs);
+  const Graph all = everything(network, names);
+  try {  // all values at once may be far more than the network's own
+    check_footprint(all, {.explains = true});
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  const std::vector<Tensor> values = Workspace(compile(all)).run(inputs);
   for (const bool any : {false, true}) {
     for (std::size_t k = 0; k < values.size(); ++k) {
       const auto bad = [&](float v) { return std::isnan(v) || (any && std::isinf(v)); };

@@ -31,6 +31,8 @@ constexpr std::size_t kShareRemembered = 32;
 constexpr std::size_t kMemory = std::size_t{4} << 30;
 constexpr std::size_t kMemoryPerWeight = 8;
 
+constexpr std::size_t kShareOfTrials = 4;
+
 const Output& pick_output(const Graph& graph, const std::string& name) {
   if (name.empty()) return graph.outputs().front();
   std::vector<std::string> known;
@@ -47,6 +49,26 @@ std::size_t weight_bytes(const Graph& graph) {
     if (node.op == &kConstant) bytes += node.constant.bytes();
   }
   return bytes;
+}
+
+/// Runs `f`; what it throws names the file.
+template <typename F>
+auto in_file(const std::string& file, F&& f) {
+  const auto where = [&](const std::exception& e) {
+    const bool named = file.empty() || std::string_view(e.what()).starts_with(file + ": ");
+    return named ? e.what() : fmt::format("{}: {}", file, e.what());
+  };
+  try {
+    return f();
+  } catch (const UnsupportedError& e) {
+    throw UnsupportedError(where(e));
+  } catch (const InputError& e) {
+    throw InputError(where(e));
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& e) {
+    throw Error(where(e), e.exit_code());
+  }
 }
 
 /// A final Softmax or LogSoftmax, through reshapes; invalid where there is none.
@@ -75,6 +97,11 @@ ForwardView forward_view(Builder& g, const Graph& network, Value input, const st
                     "its own batch size",
                     to_string(view.output.shape()), batch));
   }
+  if (view.output.dtype() != DType::f32)
+    throw UnsupportedError(
+        fmt::format("output '{}' holds {}, and only numbers are explained; pick another by "
+                    "--output-name (heatproof run --input NAME=FILE computes all)",
+                    picked.name, view.output.dtype() == DType::i64 ? "integers" : "truth values"));
   const Value softmax = last_softmax(view.output);
   const Value logits = softmax ? softmax.input(0) : view.output;
   if (sizes::is_empty(logits.shape()))
@@ -89,34 +116,36 @@ ForwardView forward_view(Builder& g, const Graph& network, Value input, const st
 
 Network::Network(std::function<Graph(std::int64_t)> specialize, NetworkOptions options)
     : specialize_(std::move(specialize)), options_(std::move(options)) {
-  try {
-    graph(1);
-  } catch (const UnsupportedError&) {
-    if (options_.declared_batch < 2) throw;
-    unit_ = options_.declared_batch;
-  }
-  const Graph& one = graph(unit_);
-  if (one.inputs().size() != 1 || one.node(one.inputs()[0]).type.dtype != DType::f32) {
-    throw UnsupportedError(fmt::format(
-        "the network has {} inputs; explanations need exactly one input of numbers", one.inputs().size()));
-  }
-  input_shape_ = one.node(one.inputs()[0]).type.shape;
-  if (input_shape_.empty())
-    throw UnsupportedError(
-        "the input is a single number; explanations need an input with axes, the first of "
-        "which is the batch");
-  Builder g;
-  const ForwardView view =
-      forward_view(g, one, g.input("x", {DType::f32, input_shape_}), options_.output_name);
-  classes_ = view.logits.shape()[1];
-  probability_ = view.reading;
-  input_shape_[0] = 1;
-  if (unit_ > 1) {
-    check_size();
-    check_rows(one, options_.output_name, unit_);
-  }
-  memory_ = options_.memory > 0 ? options_.memory : kMemory + kMemoryPerWeight * weight_bytes(one);
-  walked_ = std::make_shared<WalkMemo>(std::min(kMostRemembered, memory_ / kShareRemembered));
+  in_file(options_.file, [&] {
+    try {
+      graph(1);
+    } catch (const UnsupportedError&) {
+      if (options_.declared_batch < 2) throw;
+      unit_ = options_.declared_batch;
+    }
+    const Graph& one = graph(unit_);
+    if (one.inputs().size() != 1 || one.node(one.inputs()[0]).type.dtype != DType::f32) {
+      throw UnsupportedError(fmt::format(
+          "the network has {} inputs; explanations need exactly one input of numbers", one.inputs().size()));
+    }
+    input_shape_ = one.node(one.inputs()[0]).type.shape;
+    if (input_shape_.empty())
+      throw UnsupportedError(
+          "the input is a single number; explanations need an input with axes, the first of "
+          "which is the batch");
+    Builder g;
+    const ForwardView view =
+        forward_view(g, one, g.input("x", {DType::f32, input_shape_}), options_.output_name);
+    classes_ = view.logits.shape()[1];
+    probability_ = view.reading;
+    input_shape_[0] = 1;
+    if (unit_ > 1) {
+      check_size();
+      check_rows(one, options_.output_name, unit_);
+    }
+    memory_ = options_.memory > 0 ? options_.memory : kMemory + kMemoryPerWeight * weight_bytes(one);
+    walked_ = std::make_shared<WalkMemo>(std::min(kMostRemembered, memory_ / kShareRemembered));
+  });
 }
 
 void Network::announce(std::size_t bytes) const {
@@ -125,27 +154,18 @@ void Network::announce(std::size_t bytes) const {
 
 void Network::check_size() const {
   if (size_checked_) return;
-  check_footprint(graph(unit_), {.memory = options_.memory, .rows = unit_});
+  in_file(options_.file, [&] { check_footprint(graph(unit_), {.memory = options_.memory, .rows = unit_}); });
   size_checked_ = true;
 }
 
 Program Network::compile(const Graph& graph, Convolutions convolutions) const {
-  const auto where = [&](const std::exception& e) {
-    return options_.file.empty() ? e.what() : fmt::format("{}: {}", options_.file, e.what());
-  };
-  try {
-    check_size();
+  check_size();
+  return in_file(options_.file, [&] {
     const NodeId x = graph.inputs().empty() ? kNone : graph.inputs()[0];
     const bool alone = x != kNone && graph.node(x).type.shape[0] == unit_;
     if (alone) check_footprint(graph, {.memory = options_.memory, .rows = unit_, .explains = true});
     return heatproof::compile(graph, convolutions);
-  } catch (const UnsupportedError& e) {
-    throw UnsupportedError(where(e));
-  } catch (const InputError& e) {
-    throw InputError(where(e));
-  } catch (const Error& e) {
-    throw Error(where(e), e.exit_code());
-  }
+  });
 }
 
 std::string Network::what_rows_miss() const {
@@ -155,7 +175,12 @@ std::string Network::what_rows_miss() const {
     if (!options_.as_written) together = canonicalize(together);
     const Shape& y = together.node(pick_output(together, options_.output_name).id).type.shape;
     if (y.empty() || y[0] != kRows) return {};  // the batch is another axis of the result
-    if (are_same_rows(together, batched(graph(1), kRows), options_.output_name)) return {};
+    const Graph apart = batched(graph(1), kRows);
+    if (same_function(together, apart)) return {};
+    // Trying it out may take a share of the memory only.
+    const bool small =
+        footprint(together).bytes + footprint(apart).bytes < static_cast<double>(memory_ / kShareOfTrials);
+    if (small && are_same_rows(together, apart, options_.output_name)) return {};
   } catch (const Error&) {  // the file cannot be built for several rows: they are alone there, too
     return "the file does not take several rows at once: every row is computed alone";
   }

@@ -82,10 +82,15 @@ class Propagation {
   }
 
   Value run() {
+    const NodeId before = in_.output.builder().size();
     relevance_[in_.output.id()] = in_.relevance;
     knowledge_[in_.output.id()].vanishes = is_multiple(in_.relevance, in_.output);
     for (NodeId id = in_.output.id(); id > in_.input.id(); --id) {
       if (const Value R = arrived(id)) distribute(Value(&in_.output.builder(), id), R);
+      if (in_.output.builder().size() - before > kMostNodes)
+        throw UnsupportedError(fmt::format(
+            "relevance of this network takes more than {} nodes, the limit; explain a smaller network",
+            kMostNodes));
     }
     if (rules_ != nullptr) list_rules();
     const Value R = arrived(in_.input.id());
@@ -100,6 +105,8 @@ class Propagation {
     std::vector<Contribution> contributions;
   };
 
+  // Of one recipe: ten for each node of the largest networks that people explain, and two gigabytes.
+  static constexpr NodeId kMostNodes = 1'000'000;
   // Values that are cut into more parts get the parts' relevance at once (sum_of_unslices).
   static constexpr int kManySlices = 128;
 

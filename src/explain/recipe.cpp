@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "base/threads.h"
 #include "heatproof/error.h"
 
@@ -19,9 +20,9 @@ Recipe make_recipe(const Spec& spec) {
     std::vector<std::string> known;
     for (const Method& m : methods()) known.push_back(m.name);
     const std::string near = nearest(spec.name, known);
-    throw UsageError(fmt::format("unknown method '{}'{}; known are {}", spec.name,
-                                 near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near),
-                                 fmt::join(known, ", ")));
+    throw UsageError(
+        fmt::format("unknown method '{}'{}; heatproof list recipes names all {}", abbreviated(spec.name, 100),
+                    near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near), known.size()));
   }
   Recipe recipe{&*method, Parameters(spec, method->parameters), {}};
   if (recipe.parameters.has("alpha") &&

@@ -300,6 +300,7 @@ Graph Builder::build() const {
   }
   std::vector<NodeId> renumbered(nodes_.size(), kNone);
   std::vector<Node> nodes;
+  nodes.reserve(static_cast<std::size_t>(std::ranges::count(needed, true)));
   for (std::size_t id = 0; id < nodes_.size(); ++id) {
     if (!needed[id]) continue;
     renumbered[id] = static_cast<NodeId>(nodes.size());

@@ -20,9 +20,19 @@ Importer binary(const Operator& op) {
   return [&op](const Importing& i) { return Values{i.add(op, {i.input(0), i.input(1)})}; };
 }
 
+// Each operand is a node, and several of an explanation; networks that people explain have some hundred.
+constexpr std::size_t kMostOperands = 20'000;
+
+void check_operands(const Importing& i) {
+  if (i.inputs.size() > kMostOperands)
+    throw UnsupportedError(fmt::format("has {} operands, and {} is the limit; write it in several nodes",
+                                       i.inputs.size(), kMostOperands));
+}
+
 /// Sum, Max, Min of any number of inputs.
 Importer variadic(const Operator& op) {
   return [&op](const Importing& i) {
+    check_operands(i);
     Value total = i.input(0);
     for (std::size_t k = 1; k < i.inputs.size(); ++k) total = i.add(op, {total, i.input(k)});
     return Values{total};
@@ -168,6 +178,7 @@ void add_elementwise_importers(ImporterTable& t) {
   t["Max"] = variadic(kMax);
   t["Min"] = variadic(kMin);
   t["Mean"] = [](const Importing& i) {
+    check_operands(i);
     Value total = i.input(0);
     for (std::size_t k = 1; k < i.inputs.size(); ++k) total = total + i.input(k);
     return Values{i.add(kMul, {total, i.g.fill({}, 1.0F / static_cast<float>(i.inputs.size()))})};

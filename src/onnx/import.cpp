@@ -4,11 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <unordered_set>
 #include <cmath>
+#include <unordered_set>
 
-#include "base/text.h"
 #include "base/sizes.h"
+#include "base/text.h"
 #include "heatproof/error.h"
 
 namespace heatproof {

@@ -36,8 +36,9 @@ auto with_context(const std::string& file, const onnx::NodeProto& node, F&& f) {
   }
 }
 
-// Networks that people explain have some ten thousand; memory for several graphs of as many fits into 2 GB.
-constexpr NodeId kMostNodes = 500'000;
+// Of what a file becomes once what is equal or known is one node. Networks that people explain have some ten
+// thousand; running so many takes a gigabyte.
+constexpr NodeId kMostNodes = 400'000;
 
 class Specializer {
  public:

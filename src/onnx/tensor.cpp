@@ -5,8 +5,8 @@
 #include <cstring>
 #include <optional>
 
-#include "base/text.h"
 #include "base/sizes.h"
+#include "base/text.h"
 #include "heatproof/error.h"
 #include "onnx/weights.h"
 

@@ -23,9 +23,12 @@ constexpr double kForExplanations = 8;
 
 /// Multiply-adds that every network may take, and how many for every pair of a weight and an input: no layer
 /// uses a weight more often than there are positions.
-constexpr double kWork = 3e11;
+constexpr double kWork = 5e10;
 constexpr double kWorkPerPair = 256;
 constexpr double kOtherWork = 65536;  // weights that operators without any count as
+
+/// Results are handed out, gathered and looked at as copies.
+constexpr double kCopiesOfResults = 3;
 
 /// What takes as long as so many multiply-adds of a convolution.
 constexpr double kPerElement = 32;
@@ -104,7 +107,9 @@ class Walk {
       for (std::size_t gone : ending[id])
         if (!constant_[gone]) now -= stored(gone);
     }
-    f.bytes = made + most;
+    double results = 0;
+    for (const Output& output : graph_.outputs()) results += bytes_of(graph_.node(output.id).type);
+    f.bytes = made + most + kCopiesOfResults * results;
   }
 
  private:
@@ -123,7 +128,12 @@ class Walk {
   std::set<NodeId> written_;
 };
 
-std::string size_text(double bytes) { return fmt::format("{:.1f} GB", bytes / (1024.0 * 1024 * 1024)); }
+std::string size_text(double bytes) {
+  constexpr double kKilo = 1024;
+  if (bytes < kKilo * kKilo) return fmt::format("{:.1f} kB", bytes / kKilo);
+  if (bytes < kKilo * kKilo * kKilo) return fmt::format("{:.1f} MB", bytes / kKilo / kKilo);
+  return fmt::format("{:.1f} GB", bytes / kKilo / kKilo / kKilo);
+}
 
 std::string node_text(const Graph& graph, NodeId id) {
   if (id == kNone) return "";

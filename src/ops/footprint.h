@@ -9,7 +9,7 @@
 namespace heatproof {
 
 struct Footprint {
-  double bytes = 0;        // the most that values take at the same time, and constants made from weights
+  double bytes = 0;        // the most that values take at once, constants made from weights, results
   NodeId largest = kNone;  // of the values, which has `most` bytes and must lie in memory
   double most = 0;
   double work = 0;          // multiply-adds, other operations in as many as take the same time

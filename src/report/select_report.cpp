@@ -287,6 +287,7 @@ void add_trust(Page& page, const SelectReport& r) {
 }
 
 void add_facts(Page& page, const SelectReport& r) {
+  constexpr std::size_t kMostSkipped = 100;
   page.section("Use it");
   page.html("<pre>" + escape(r.recipe_toml) + "</pre>");
   page.section("How this was computed");
@@ -296,8 +297,13 @@ void add_facts(Page& page, const SelectReport& r) {
   page.html(list + "</dl>");
   if (!r.skipped.empty()) {
     std::vector<std::vector<std::string>> rows;
-    for (const auto& [file, reason] : r.skipped) rows.push_back({code(file), escape(reason)});
-    page.text("Files that were left out:");
+    for (const auto& [file, reason] : r.skipped) {
+      if (rows.size() == kMostSkipped) break;
+      rows.push_back({code(file), escape(reason)});
+    }
+    page.text(r.skipped.size() > kMostSkipped
+                  ? fmt::format("{} files were left out; the first {}:", r.skipped.size(), kMostSkipped)
+                  : "Files that were left out:");
     page.table({"file", "reason"}, rows, {});
   }
   page.section("What this does not say");

@@ -2,33 +2,26 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
-#include "base/files.h"
 #include "base/spec.h"
+#include "base/text.h"
+#include "base/toml_file.h"
 #include "heatproof/error.h"
 
 namespace heatproof {
 
 namespace {
 
-toml::table parse_toml(const std::filesystem::path& path) {
-  try {
-    return toml::parse(read_file(path), path.string());
-  } catch (const toml::parse_error& e) {
-    throw InputError(fmt::format("{}:{}: {}", path.string(), e.source().begin.line, e.description()));
-  }
-}
-
 void check_keys(const toml::table& table, const std::vector<std::string>& known, const std::string& file) {
   for (const auto& [key, value] : table) {
     const std::string name(key.str());
     if (std::ranges::count(known, name) == 0)
       throw InputError(fmt::format("{}:{}: unknown key '{}'; known are {}", file, value.source().begin.line,
-                                   name, fmt::join(known, ", ")));
+                                   abbreviated(name, 100), fmt::join(known, ", ")));
   }
 }
 
@@ -54,7 +47,7 @@ std::string toml_number(double value) {
 }  // namespace
 
 Space read_space(const std::filesystem::path& path, const SelectionOptions& options) {
-  const toml::table root = parse_toml(path);
+  const toml::table root = read_toml(path);
   const std::string file = path.string();
   check_keys(root, {"recipes", "objective", "diagnostics", "held_back", "reliability"}, file);
   Space space{{}, options};
@@ -94,9 +87,9 @@ Space read_space(const std::filesystem::path& path, const SelectionOptions& opti
 
 std::vector<Recipe> with_controls(std::vector<Recipe> recipes) {
   std::vector<Recipe> unique;
+  std::set<std::string> known;
   const auto add = [&](Recipe recipe) {
-    if (std::ranges::find(unique, recipe.text, &Recipe::text) == unique.end())
-      unique.push_back(std::move(recipe));
+    if (known.insert(recipe.text).second) unique.push_back(std::move(recipe));
   };
   for (Recipe& recipe : recipes) add(std::move(recipe));
   if (std::ranges::none_of(unique, [](const Recipe& r) { return r.method->control; })) {
@@ -134,7 +127,7 @@ std::string format_recipe_file(const Selection& s, const std::string& model_hash
 
 Recipe read_recipe(const std::string& text) {
   if (!text.ends_with(".toml")) return parse_recipe(text);
-  const toml::table root = parse_toml(text);
+  const toml::table root = read_toml(text);
   const auto recipe = root["recipe"].value<std::string>();
   if (!recipe)
     throw InputError(

@@ -72,10 +72,19 @@ void Database::open(const std::filesystem::path& file) {
       file.c_str(), &handle_,
       access_ == Access::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr));
   harden();
-  if (access_ == Access::draft) exec("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF");
+  if (access_ == Access::draft) exec("PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF");
   if (access_ == Access::read) return;
   // Locked from now on: a second run would measure the same cells, and one of the two would be lost.
-  exec("PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT");
+  try {
+    exec("PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT");
+  } catch (...) {
+    // Nothing is left of a new file that could not be written; who is in another's way leaves it alone.
+    std::error_code error;
+    if ((sqlite3_errcode(handle_) & 0xff) != SQLITE_BUSY && std::filesystem::file_size(file, error) == 0 &&
+        !error)
+      std::filesystem::remove(file, error);
+    throw;
+  }
   if (access_ == Access::write) must_be_there();
 }
 
@@ -138,8 +147,8 @@ void Database::fail(int code) const {
     throw Error(fmt::format("{}: in use by another process; wait for it{}", path,
                             reads ? "" : ", or choose another --out"));
   if (kind == SQLITE_FULL || kind == SQLITE_IOERR)
-    throw Error(
-        fmt::format("{}: cannot be written ({}); free disk space and run again, it resumes", path, what));
+    throw Error(fmt::format("{}: cannot be written ({}); free disk space and run again{}", path, what,
+                            access_ == Access::draft ? "" : ", it resumes"));
   throw Error(fmt::format("{}: {}; check that the folder exists and can be written", path, what));
 }
 

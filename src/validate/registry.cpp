@@ -1,9 +1,9 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "heatproof/error.h"
 #include "validate/metrics.h"
 
@@ -117,9 +117,9 @@ MetricSpec parse_metric(std::string_view text) {
     std::vector<std::string> known;
     for (const Metric* m : metrics()) known.push_back(m->name);
     const std::string near = nearest(spec.name, known);
-    throw UsageError(fmt::format("unknown metric '{}'{}; known are {}", spec.name,
-                                 near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near),
-                                 fmt::join(known, ", ")));
+    throw UsageError(
+        fmt::format("unknown metric '{}'{}; heatproof list metrics names all {}", abbreviated(spec.name, 100),
+                    near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near), known.size()));
   }
   MetricSpec m{*it, Parameters(spec, (*it)->parameters), {}};
   m.text = canonical(m.metric->name, m.parameters, m.metric->parameters);

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/spec.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "heatproof/error.h"
 #include "heatproof/tensor.h"
@@ -129,6 +130,17 @@ TEST(ParallelFor, VisitsEverythingOnce) {
     for (std::int64_t i = begin; i < end; ++i) ++visits[static_cast<std::size_t>(i)];
   });
   for (int v : visits) ASSERT_EQ(v, 1);
+}
+
+TEST(Text, IsAbbreviatedInTheMiddleAndBetweenCharacters) {
+  EXPECT_EQ(abbreviated("short"), "short");
+  EXPECT_EQ(abbreviated(std::string(60, 'a')), std::string(60, 'a'));
+  EXPECT_EQ(abbreviated(std::string("a\0b", 3)), "a?b");
+  EXPECT_EQ(abbreviated("0123456789abcdef", 11), "0123...cdef");
+  EXPECT_LE(abbreviated(std::string(1'000'000, 'a')).size(), 60U);
+  const std::string umlauts = "\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4";  // of two bytes each
+  EXPECT_EQ(abbreviated(umlauts, 10), "\u00e4\u00e4...\u00e4");
+  EXPECT_LE(abbreviated(std::string(1000, '\x80'), 20).size(), 20U);  // no UTF-8
 }
 
 }  // namespace heatproof

@@ -1,4 +1,8 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
 
 #include <opencv2/imgcodecs.hpp>
 
@@ -108,6 +112,49 @@ TEST_F(Data, AFolderSkipsWhatItCannotReadAndSaysWhy) {
   EXPECT_NE(set.items[0].hash, "");
 }
 
+TEST_F(Data, LinksThatLeadNowhereAreNamedAndPathsAreNot) {
+  write_image("a.png", 8, 8, {1, 2, 3});
+  std::filesystem::create_directories(folder / "folder.png");
+  std::filesystem::create_symlink("nowhere.png", folder / "broken.png");
+  std::filesystem::create_symlink("loop.png", folder / "loop.png");
+  write_file(folder / "empty.jpg", "");
+  const LoadedSet set = load_inputs(folder.path(), {}, {-1, 3, 8, 8});
+  EXPECT_EQ(set.size(), 1);
+  ASSERT_EQ(set.skipped.size(), 3U);
+  EXPECT_EQ(set.skipped[0].name, "broken.png");
+  EXPECT_EQ(set.skipped[1].reason, "is empty; give a PNG, JPEG or .npy file");
+  EXPECT_EQ(set.skipped[2].name, "loop.png");
+}
+
+TEST_F(Data, LabelFilesAreTexts) {
+  const auto labels = [&](const std::string& text) {
+    write_file(folder / "labels.txt", text);
+    return Labels::read(folder / "labels.txt");
+  };
+  EXPECT_EQ(labels("0000000012,cat\n3,dog\n").name(12), "cat");
+  EXPECT_THROW(labels(""), InputError);
+  EXPECT_THROW(labels(std::string("a\0b\n", 4)), InputError);
+  EXPECT_THROW(labels(std::string(5000, 'a')), InputError);
+  EXPECT_THROW(labels("1000001,a\n"), InputError);
+  EXPECT_THROW(labels("99999999999999999999999,a\n"), InputError);
+}
+
+TEST_F(Data, ConfigurationsOfImpossibleNumbersAreRefused) {
+  for (const char* line :
+       {"resize = 1e300", "resize = nan", "resize = 0", "resize = 2.5", "resize = 2147483648",
+        "size = [-1, 2]", "size = [1, 2, 3]", "size = 9223372036854775807", "size = 20001", "mean = nan",
+        "mean = 1e300", "std = 0", "std = -1", "std = inf", "std = 1e-300", "range = nan",
+        "channels = 'cmyk'", "mean = [1, 'a']"}) {
+    write_file(folder / "m.toml", fmt::format("[input]\n{}\n", line));
+    EXPECT_THROW(read_model_config(folder / "m.toml"), InputError) << line;
+  }
+}
+
+TEST_F(Data, ASingleNumberIsNoInput) {
+  write_file(folder / "x.npy", format_npy(Tensor::filled({}, 3)));
+  EXPECT_THROW(load_inputs(folder / "x.npy", {}, {-1}), InputError);
+}
+
 TEST_F(Data, NothingToReadIsAnError) {
   EXPECT_THROW(load_inputs(folder.path(), {}, {-1, 3, 8, 8}), InputError);
   EXPECT_THROW(load_inputs(folder / "missing", {}, {-1, 3, 8, 8}), InputError);
@@ -143,6 +190,18 @@ TEST_F(Data, MasksFollowTheirPhotos) {
   EXPECT_EQ(set.masks.data<float>()[19], 1);
   std::filesystem::remove(folder / "masks/a.png");
   EXPECT_THROW(Masks::at(folder / "masks", source).read(set), InputError);
+}
+
+TEST_F(Data, MasksOfNaNAreRefused) {
+  write_image("a.png", 2, 2, {1, 2, 3});
+  const InputSource source(folder / "a.png", {}, {-1, 3, 2, 2});
+  for (const Shape& shape : {Shape{2, 2}, Shape{1, 2, 2}}) {
+    write_file(folder / "m.npy", format_npy(Tensor::of(shape, std::array{1.0F, 0.0F, NAN, 0.0F})));
+    write_file(folder / "masks/a.npy", read_file(folder / "m.npy"));
+    InputSet set = InputStream(source).next(1);
+    const auto path = shape.rank() == 2 ? folder / "masks" : folder / "m.npy";
+    EXPECT_THROW(Masks::at(path, source).read(set), InputError);
+  }
 }
 
 TEST_F(Data, MasksHaveThePhotosSizeOrTheNetworks) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <set>
 #include <thread>
 
@@ -148,6 +149,104 @@ TEST(MemoryPlan, BuffersThatAreAliveTogetherDoNotOverlap) {
   for (const auto& [a, b] : {std::pair{0, 1}, {0, 2}, {0, 3}, {1, 2}, {2, 3}})
     EXPECT_FALSE(overlap(static_cast<std::size_t>(a), static_cast<std::size_t>(b))) << a << " " << b;
   EXPECT_LT(plan.arena_bytes, 10'500U);
+}
+
+namespace {
+
+/// Buffers that live for up to `longest` steps each, of sizes that repeat: step i writes buffer i, and reads
+/// what it keeps alive.
+std::pair<std::vector<Buffer>, std::vector<Step>> random_lives(int count, int longest) {
+  std::vector<Buffer> buffers(static_cast<std::size_t>(count));
+  std::vector<Step> steps(static_cast<std::size_t>(count));
+  std::uint32_t state = 1;
+  const auto random = [&](std::uint32_t n) { return (state = state * 1664525U + 1013904223U) / 65536U % n; };
+  for (int i = 0; i < count; ++i) {
+    buffers[static_cast<std::size_t>(i)].bytes = 64 * (1 + random(20));
+    steps[static_cast<std::size_t>(i)].writes = {i};
+    const int last = i + static_cast<int>(random(static_cast<std::uint32_t>(longest)));
+    if (last < count) steps[static_cast<std::size_t>(last)].reads.push_back(i);
+  }
+  return {buffers, steps};
+}
+
+struct Life {
+  int first, last;
+};
+
+std::vector<Life> lives_of(const std::vector<Step>& steps) {
+  std::vector<Life> lives(steps.size());
+  for (int i = 0; i < static_cast<int>(steps.size()); ++i) {
+    lives[static_cast<std::size_t>(i)] = {i, i};
+    for (BufferId id : steps[static_cast<std::size_t>(i)].reads) lives[static_cast<std::size_t>(id)].last = i;
+  }
+  return lives;
+}
+
+/// Places that two buffers have at the same time.
+int overlaps(const MemoryPlan& plan, const std::vector<Buffer>& buffers, const std::vector<Life>& lives,
+             int longest) {
+  int count = 0;
+  const auto end = [&](std::size_t i) {
+    return plan.offsets[i] + static_cast<std::int64_t>(buffers[i].bytes);
+  };
+  for (std::size_t a = 0; a < buffers.size(); ++a) {
+    for (std::size_t b = a + 1; b < std::min(buffers.size(), a + static_cast<std::size_t>(longest)); ++b) {
+      if (lives[b].first <= lives[a].last) count += plan.offsets[a] < end(b) && plan.offsets[b] < end(a);
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
+TEST(MemoryPlan, IsFirstFitInTheOrderOfDecreasingSize) {
+  const auto [buffers, steps] = random_lives(400, 60);
+  const auto lives = lives_of(steps);
+  const MemoryPlan plan = plan_memory(buffers, steps, {}, {});
+  EXPECT_EQ(overlaps(plan, buffers, lives, 60), 0);
+  std::vector<std::size_t> order(buffers.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::ranges::stable_sort(order, [&](auto a, auto b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::vector<std::int64_t> offsets(buffers.size(), -1);
+  for (std::size_t id : order) {
+    // The lowest place at which nothing that was placed is in the way.
+    std::int64_t offset = 0;
+    const auto blocked = [&](std::size_t other) {
+      const bool together = lives[other].first <= lives[id].last && lives[id].first <= lives[other].last;
+      return offsets[other] >= 0 && together &&
+             offsets[other] < offset + static_cast<std::int64_t>(buffers[id].bytes) &&
+             offset < offsets[other] + static_cast<std::int64_t>(buffers[other].bytes);
+    };
+    while (std::ranges::any_of(order, blocked)) offset += 64;
+    offsets[id] = offset;
+  }
+  EXPECT_EQ(plan.offsets, offsets);
+}
+
+TEST(MemoryPlan, OfVeryManyBuffersIsMadeStepByStep) {
+  const auto [buffers, steps] = random_lives(60'000, 50);
+  const MemoryPlan plan = plan_memory(buffers, steps, {}, {});
+  EXPECT_EQ(overlaps(plan, buffers, lives_of(steps), 50), 0);
+  EXPECT_LT(plan.arena_bytes, 60U * 64 * 20);  // some fifty are alive
+}
+
+TEST(Program, ConstantsThatWaitForThousandsOfOthersAreRefused) {
+  Builder g;
+  Value constant = g.constant(random_tensor({1, 100}, 1));
+  const Value x = g.input("x", {DType::f32, {1, 100}});
+  for (int k = 0; k < 5000; ++k) constant = g.add(kSoftmax, {constant}, {{"axis", std::int64_t{1}}});
+  g.output("y", x + constant);
+  const Graph graph = g.build();
+  EXPECT_THROW(compile(graph), UnsupportedError);
+}
+
+TEST(Program, ElementwiseChainsOfAnyLength) {
+  Builder g;
+  Value v = g.input("x", {DType::f32, {2, 3}});
+  for (int k = 0; k < 100'000; ++k) v = g.add(k % 2 == 0 ? kAbs : kNeg, {v});
+  g.output("y", v);
+  const Tensor x = floats({2, 3}, {-1, 2, -3, 4, -5, 6});
+  expect_close(Workspace(compile(g.build())).run({x}).at(0), floats({2, 3}, {-1, -2, -3, -4, -5, -6}));
 }
 
 TEST(Layout, StoresWholeBlocks) {

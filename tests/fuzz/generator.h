@@ -17,8 +17,8 @@ class Generator {
   Plan run();
 
  private:
-  static constexpr std::int64_t kMostElements = 3000;
-  static constexpr std::int64_t kMostProducts = 300'000;
+  static constexpr std::int64_t kMostElements = 2000;
+  static constexpr std::int64_t kMostProducts = 60'000;
   static constexpr int kNone = -1;
 
   // Choices.

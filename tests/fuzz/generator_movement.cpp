@@ -69,8 +69,10 @@ void Generator::slice() {
   add(kSlice, {x}, {{"starts", starts}, {"ends", ends}, {"steps", steps}});
 }
 
+/// Made by derivatives, not by networks, and not for several rows.
 void Generator::unslice() {
   const int x = pick();
+  if (!d_.once_in(6)) return;
   std::vector<std::int64_t> starts, steps, sizes;
   for (std::int64_t n : shape(x)) {
     starts.push_back(d_.once_in(3) ? d_.between(1, 2) : 0);

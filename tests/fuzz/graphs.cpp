@@ -207,6 +207,19 @@ void check_network(const Case& c) {
   }
 }
 
+/// Of one method after the other, that it works at all.
+void check_explanation(const Case& c) {
+  const Graph last = graph_of(c.plan, 1);
+  const Network network([&](std::int64_t) { return last; });
+  const auto& all = methods();
+  const Method& method = all[c.plan.nodes.size() * 7 % all.size()];
+  if (method.build == nullptr) return;
+  const Tensor inputs = stacked(c, kRows);
+  Explainer explainer(network, {parse_recipe(method.name)}, {.ledger = true});
+  const Explanation e = explainer.explain(inputs, std::vector<std::int64_t>(kRows, 0));
+  if (e.relevance[0].shape() != inputs.shape()) c.fails(method.name + " has another shape", last);
+}
+
 void check(const Case& c) {
   check_knowledge(c);
   check_program(c, c.graph, Convolutions::direct, "as it is written");
@@ -216,6 +229,7 @@ void check(const Case& c) {
   may_refuse([&] { check_adjoint(c, c.graph, c.rows[0].input, "as it is written"); });
   may_refuse([&] { check_batch(c, canonical); });
   may_refuse([&] { check_network(c); });
+  may_refuse([&] { check_explanation(c); });
 }
 
 }  // namespace

@@ -61,15 +61,17 @@ Array convolve(std::span<const Array> in, const Attributes& a) {
   }
   Array y(shape);
   const std::int64_t inner = w.shape[1];
+  const std::int64_t pixels = spatial(x.shape).elements();  // from a channel to the next
+  const std::int64_t taps = kernel.elements();
   for_each(shape, [&](const Index& at, std::int64_t i) {
     const std::int64_t first = at[1] / (w.shape[0] / group) * inner;
     Number sum;
-    for_each(kernel, [&](const Index& k, std::int64_t) {
+    for_each(kernel, [&](const Index& k, std::int64_t t) {
       const Index p = tap(window, tail(at), k);
       if (!inside(p, spatial(x.shape))) return;
+      const std::int64_t from = position(x.shape, joined(at[0], first, p));
       for (std::int64_t c = 0; c < inner; ++c)
-        sum += x.at(position(x.shape, joined(at[0], first + c, p))) *
-               w.at(position(w.shape, joined(at[1], c, k)));
+        sum += x.at(from + c * pixels) * w.at((at[1] * inner + c) * taps + t);
     });
     y.at(i) = sum + bias_of(in, at[1]);
   });
@@ -90,14 +92,17 @@ Array convolve_transposed(std::span<const Array> in, const Attributes& a) {
   }
   Array y(shape);
   const std::int64_t per_group = w.shape[0] / group;
+  const std::int64_t outputs = w.shape[1];
+  const std::int64_t pixels = spatial(shape).elements();
+  const std::int64_t taps = kernel.elements();
   for_each(x.shape, [&](const Index& at, std::int64_t i) {
-    const std::int64_t first = at[1] / per_group * w.shape[1];
-    for_each(kernel, [&](const Index& k, std::int64_t) {
+    const std::int64_t first = at[1] / per_group * outputs;
+    for_each(kernel, [&](const Index& k, std::int64_t t) {
       const Index p = tap(window, tail(at), k);
       if (!inside(p, spatial(shape))) return;
-      for (std::int64_t c = 0; c < w.shape[1]; ++c)
-        y.at(position(shape, joined(at[0], first + c, p))) +=
-            x.at(i) * w.at(position(w.shape, joined(at[1], c, k)));
+      const std::int64_t to = position(shape, joined(at[0], first, p));
+      for (std::int64_t c = 0; c < outputs; ++c)
+        y.at(to + c * pixels) += x.at(i) * w.at((at[1] * outputs + c) * taps + t);
     });
   });
   for_each(shape, [&](const Index& at, std::int64_t i) { y.at(i) += bias_of(in, at[1]); });

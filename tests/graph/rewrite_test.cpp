@@ -86,6 +86,23 @@ TEST(Canonicalize, FoldsBatchNormIntoTheConvolutionBefore) {
   for (const Node& node : graph.nodes()) EXPECT_NE(node.op, &kBatchNormalization);
 }
 
+/// Channels are axis 1, the outputs of a dense layer the last one: with as many of both, folding would be
+/// wrong in silence; with another number, impossible.
+TEST(Canonicalize, LeavesBatchNormBehindADenseLayerOfMoreAxes) {
+  for (std::int64_t outputs : {3, 4}) {
+    Builder g;
+    const Value x = g.input("x", {DType::f32, {2, 3, 5}});
+    const Value y = g.add(kLinear, {x, g.constant(random_tensor({outputs, 5}, 1))});
+    g.output("y", g.add(kBatchNormalization,
+                        {y, g.constant(floats({3}, {1, 10, 100})), g.constant(floats({3}, {0, 1, 2}))}));
+    const Graph graph = g.build();
+    const Tensor input = random_tensor({2, 3, 5}, 2);
+    Workspace written(compile(graph));
+    Workspace canonical(compile(canonicalize(graph)));
+    expect_close(canonical.run({input})[0], written.run({input})[0]);
+  }
+}
+
 TEST(Canonicalize, PrintsAsText) {
   Builder g;
   const Value x = g.input("x", {DType::f32, {1, 2}});

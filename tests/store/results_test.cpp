@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <sqlite3.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -284,6 +285,33 @@ TEST(Results, OneProcessAtATimeAndNoneOnAFileThatWasReplaced) {
   EXPECT_THROW(Results::read(folder / "r.sqlite"), Error);
   std::filesystem::remove(folder / "r.sqlite");
   EXPECT_THROW(first.begin(), Error);
+}
+
+TEST(Results, WhatAKilledRunWasWritingIsPutInOrderByTheNextThatWritesAlone) {
+  const TemporaryFolder folder;
+  const std::filesystem::path file = folder / "r.sqlite";
+  {
+    Results r(file);
+    for (int i = 0; i < 100; ++i) r.put(key(i), {1.0 * i, {}});
+  }
+  const pid_t child = ::fork();
+  if (child == 0) {
+    sqlite3* db = nullptr;
+    sqlite3_open(file.c_str(), &db);
+    sqlite3_exec(db,
+                 "PRAGMA cache_size=2; BEGIN; UPDATE cells SET score=7; INSERT INTO facts VALUES ('x', "
+                 "zeroblob(100000), x'')",
+                 nullptr, nullptr, nullptr);
+    ::_exit(0);
+  }
+  ::waitpid(child, nullptr, 0);
+  ASSERT_TRUE(std::filesystem::exists(folder / "r.sqlite-journal"));
+  const std::string bytes = read_file(file);
+  EXPECT_THROW(Results::read(file), Error);
+  EXPECT_EQ(read_file(file), bytes);
+  const Results r(file);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(r.find(key(i))->score, i);
+  EXPECT_FALSE(r.get("x"));
 }
 
 TEST(Results, MergingOtherSeedsOrModelsIsRefused) {

@@ -99,7 +99,7 @@ Method integrated_gradients() {
   return {
       .name = "integrated_gradients",
       .parameters =
-          {{"steps", std::int64_t{64}, "points on the line from the baseline to the input", 1},
+          {{"steps", std::int64_t{64}, "points on the line from the baseline to the input", 1, 1e6},
            {"rule", std::string("midpoint"), "how the integral becomes a sum", {}, {}, quadrature_rules()},
            baseline_parameter(),
            output_parameter(),

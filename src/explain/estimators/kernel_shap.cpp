@@ -104,7 +104,8 @@ Estimate estimator(const EstimatorSetup& setup, const Parameters& p) {
 
 Method kernel_shap() {
   return {.name = "kernel_shap",
-          .parameters = {{"samples", std::int64_t{1000}, "coalitions; all of them where that is enough", 2.0},
+          .parameters = {{"samples", std::int64_t{1000}, "coalitions; all of them where that is enough", 2.0,
+                          1e6},
                          cells_parameter(),
                          baseline_parameter(),
                          score_parameter(),

@@ -79,7 +79,7 @@ Estimate estimator(const EstimatorSetup& setup, const Parameters& p) {
 Method lime() {
   return {
       .name = "lime",
-      .parameters = {{"samples", std::int64_t{1000}, "masks; all of them where that is enough", 2.0},
+      .parameters = {{"samples", std::int64_t{1000}, "masks; all of them where that is enough", 2.0, 1e6},
                      cells_parameter(),
                      {"width", 0.25, "of the kernel that weighs masks by their nearness to the input", 1e-3},
                      {"ridge", 1.0, "shrinkage of the regression", 0.0},

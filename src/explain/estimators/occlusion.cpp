@@ -181,8 +181,8 @@ std::int64_t window_count(std::int64_t size, std::int64_t patch, std::int64_t st
 
 Method occlusion() {
   return {.name = "occlusion",
-          .parameters = {{"patch", std::int64_t{8}, "side of the window, in pixels", 1},
-                         {"stride", std::int64_t{4}, "pixels from one window to the next", 1},
+          .parameters = {{"patch", std::int64_t{8}, "side of the window, in pixels", 1, 1e6},
+                         {"stride", std::int64_t{4}, "pixels from one window to the next", 1, 1e6},
                          baseline_parameter(),
                          score_parameter(),
                          pool_parameter()},

@@ -107,8 +107,8 @@ Method rise() {
   score.otherwise = std::string("probability");
   score.about += "; the logit where the network has no probability";
   return {.name = "rise",
-          .parameters = {{"masks", std::int64_t{1000}, "random masks", 1.0},
-                         {"cells", std::int64_t{7}, "cells of a mask along each side", 1.0},
+          .parameters = {{"masks", std::int64_t{1000}, "random masks", 1.0, 1e6},
+                         {"cells", std::int64_t{7}, "cells of a mask along each side", 1.0, 4096.0},
                          {"share", 0.5, "of cells through which the input is seen", 0.001, 1.0},
                          baseline_parameter(),
                          score,

@@ -107,7 +107,7 @@ Estimate estimator(const EstimatorSetup& setup, const Parameters& p) {
 
 Method smoothgrad() {
   return {.name = "smoothgrad",
-          .parameters = {{"samples", std::int64_t{32}, "noisy copies of the input", 1.0},
+          .parameters = {{"samples", std::int64_t{32}, "noisy copies of the input", 1.0, 1e6},
                          {"noise", 0.15, "standard deviation, as a share of the input's range", 0.0},
                          {"moment",
                           std::string("mean"),

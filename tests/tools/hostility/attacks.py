@@ -11,8 +11,10 @@ from . import mutants, pictures, process, wire
 from .case import ANY, Case
 
 NET = "{S}/shapes.onnx"
-SLOW = {"rise": "masks=20", "lime": "samples=30", "kernel_shap": "samples=30", "smoothgrad": "samples=3", "integrated_gradients": "steps=3", "occlusion": "patch=4,stride=4"}
-BOUNDARY = ["0", "1", "-1", "2", "0.5", "-0.5", "1e-30", "1e30", "nan", "inf", "4294967296", "9223372036854775807", "black", "white", "mean", "true", "false", "", "x"]
+SLOW = {"rise": "masks=20", "lime": "samples=30", "kernel_shap": "samples=30", "smoothgrad": "samples=3",
+    "integrated_gradients": "steps=3", "occlusion": "patch=4,stride=4"}
+BOUNDARY = ["0", "1", "-1", "2", "0.5", "-0.5", "1e-30", "1e30", "nan", "inf", "4294967296", "9223372036854775807", "black",
+    "white", "mean", "true", "false", "", "x"]
 
 
 def words_of(program, what) -> list:
@@ -84,7 +86,8 @@ class Models:
         json_ = ["--json"] if rng.random() < 0.5 else []
         way = rng.randrange(10)
         if way < 2:
-            args = ["inspect", "m.onnx", *(["--graph"] if rng.random() < 0.3 else ["--recipe", word(rng, self.recipes)] if rng.random() < 0.3 else [])]
+            args = ["inspect", "m.onnx", *(["--graph"] if rng.random() < 0.3 else ["--recipe", word(rng, self.recipes)]
+                if rng.random() < 0.3 else [])]
         elif way < 5:
             args = ["run", "m.onnx", "x.npy", *(["--allow-nonfinite"] if rng.random() < 0.2 else [])]
         elif way < 6:
@@ -93,7 +96,8 @@ class Models:
             args = ["explain", "m.onnx", "x.npy", "--recipe", word(rng, self.recipes)]
         else:
             cheap = [r for r in self.recipes if r["name"] not in SLOW]
-            args = ["evaluate", "m.onnx", "x.npy", "--recipe", word(rng, cheap), "--metric", "sparseness" if quick else word(rng, self.metrics)]
+            args = ["evaluate", "m.onnx", "x.npy", "--recipe", word(rng, cheap), "--metric", "sparseness" if quick
+                else word(rng, self.metrics)]
         return Case(f"{name}/{args[0]}", args + json_, files, ANY, makes=("o",), quiet_ok="--input" in args)
 
 
@@ -104,11 +108,19 @@ class Images:
         photos = [pictures.photo(k, size) for k, size in enumerate((64, 64, 33, 100))]
         wide = photos[0].astype(np.uint16) * 257
         self.files = {f"{k}.png": pictures.png_of(a) for k, a in enumerate(photos)}
-        self.files |= {"wide.png": pictures.png_of(wide), "gray.png": pictures.png_of(photos[0][:, :, 0]), "bit.png": pictures.png(64, 64, 1, 0), "palette.png": pictures.png(64, 64, 8, 3), "alpha.png": pictures.png(64, 64, 8, 6)}
-        self.files |= {"a.bmp": pictures.bmp_of(photos[0]), "rle.bmp": pictures.bmp(64, 64, 8, b"\x40\1\0\0" * 64 + b"\0\1", compression=1, colors=256), "a.ppm": pictures.pnm_of(photos[0]), "a.pgm": pictures.pnm_of(photos[0][:, :, 0].copy()), "ascii.ppm": pictures.pnm(3, 8, 8, 255, b"1 2 3 " * 64)}
-        self.files |= {"a.tif": pictures.tiff_of(photos[0]), "deflate.tif": pictures.tiff_of(photos[0], 8), "wide.tif": pictures.tiff_of(wide), "float.tif": pictures.tiff_of((photos[0] / 255).astype(np.float32)), "tiles.tif": pictures.tiff(64, 64, tiles=(64, 64))}
-        self.files |= {"a.jpg": pictures.jpeg(64, 64, components=3), "gray.jpg": pictures.jpeg(64, 64), "turned.jpg": b"\xff\xd8" + pictures.exif(6) + pictures.jpeg(64, 48)[2:], "a.webp": pictures.webp(64, 64)}
-        self.files |= {f"shape{k}.png": f.read_bytes() for k, f in enumerate(sorted((root / "assets/shapes/images").glob("*.png"))[:4])}
+        self.files |= {"wide.png": pictures.png_of(wide), "gray.png": pictures.png_of(photos[0][:, :, 0]),
+            "bit.png": pictures.png(64, 64, 1, 0), "palette.png": pictures.png(64, 64, 8, 3),
+            "alpha.png": pictures.png(64, 64, 8, 6)}
+        self.files |= {"a.bmp": pictures.bmp_of(photos[0]), "rle.bmp": pictures.bmp(64, 64, 8, b"\x40\1\0\0" * 64 + b"\0\1",
+            compression=1, colors=256), "a.ppm": pictures.pnm_of(photos[0]), "a.pgm": pictures.pnm_of(photos[0][:, :, 0].copy()),
+            "ascii.ppm": pictures.pnm(3, 8, 8, 255, b"1 2 3 " * 64)}
+        self.files |= {"a.tif": pictures.tiff_of(photos[0]), "deflate.tif": pictures.tiff_of(photos[0], 8),
+            "wide.tif": pictures.tiff_of(wide), "float.tif": pictures.tiff_of((photos[0] / 255).astype(np.float32)),
+            "tiles.tif": pictures.tiff(64, 64, tiles=(64, 64))}
+        self.files |= {"a.jpg": pictures.jpeg(64, 64, components=3), "gray.jpg": pictures.jpeg(64, 64),
+            "turned.jpg": b"\xff\xd8" + pictures.exif(6) + pictures.jpeg(64, 48)[2:], "a.webp": pictures.webp(64, 64)}
+        self.files |= {f"shape{k}.png": f.read_bytes() for k,
+            f in enumerate(sorted((root / "assets/shapes/images").glob("*.png"))[:4])}
         for up in ("..", "../.."):
             for folder_ in ("images_small", "images"):
                 photos = sorted((root / up / "shared/data" / folder_).glob("*.jpg"), key=lambda f: f.stat().st_size)[:6]
@@ -130,13 +142,15 @@ class Images:
             args = ["run", NET, file, *(["--json"] if rng.random() < 0.5 else [])]
         elif way < 7:
             files = {f"d/{file}": data, "d/a.png": self.good, "d/z.png": self.good}
-            args = rng.choice([["run", NET, "d"], ["explain", NET, "d", "--recipe", "gradient", "--out", "o"], ["evaluate", NET, "d", "--recipe", "gradient", "--metric", "sparseness"],
+            args = rng.choice([["run", NET, "d"], ["explain", NET, "d", "--recipe", "gradient", "--out", "o"],
+                ["evaluate", NET, "d", "--recipe", "gradient", "--metric", "sparseness"],
                                ["select", NET, "d", "--recipe", "gradient", "--metric", "sparseness", "--out", "o"]])
         elif way < 8:
             args = ["explain", NET, file, "--recipe", "lrp_epsilon_plus", "--out", "o"]
         else:
             files = {"d/a.png": self.good, ("m/a" if way == 8 else "d/a.mask") + ending: data}
-            args = ["evaluate", NET, "d", "--recipe", "gradient", "--metric", "evidence_share", *(["--masks", "m"] if way == 8 else [])]
+            args = ["evaluate", NET, "d", "--recipe", "gradient", "--metric", "evidence_share",
+                *(["--masks", "m"] if way == 8 else [])]
         return Case(f"{name}/{args[0]}", args, files, ANY, makes=makes)
 
 
@@ -145,15 +159,23 @@ class Arrays:
 
     def __init__(self, root, program, folder):
         x = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
-        self.inputs = {"x.npy": pictures.npy(x), "f8.npy": pictures.npy(x[:1].astype(np.float64)), "u1.npy": pictures.npy((x[:1] * 30 + 128).astype(np.uint8)), "f2.npy": pictures.npy(x[:1].astype(np.float16)), "big.npy": pictures.npy(x[:1].astype(">f4")),
-                       "fortran.npy": pictures.npy(header="{'descr': '<f4', 'fortran_order': True, 'shape': (1, 3, 64, 64), }", body=x[:1].tobytes()), "v2.npy": pictures.npy(x[:1], version=2), "x.npz": pictures.npz({"x.npy": pictures.npy(x)}),
-                       "stored.npz": pictures.npz({"images.npy": pictures.npy(x), "labels.npy": pictures.npy(np.arange(2))}, False)}
+        self.inputs = {"x.npy": pictures.npy(x), "f8.npy": pictures.npy(x[:1].astype(np.float64)),
+            "u1.npy": pictures.npy((x[:1] * 30 + 128).astype(np.uint8)), "f2.npy": pictures.npy(x[:1].astype(np.float16)),
+            "big.npy": pictures.npy(x[:1].astype(">f4")),
+                       "fortran.npy": pictures.npy(header="{'descr': '<f4', 'fortran_order': True, 'shape': (1, 3, 64, 64), }",
+                       body=x[:1].tobytes()), "v2.npy": pictures.npy(x[:1], version=2),
+                       "x.npz": pictures.npz({"x.npy": pictures.npy(x)}),
+                       "stored.npz": pictures.npz({"images.npy": pictures.npy(x), "labels.npy": pictures.npy(np.arange(2))},
+                       False)}
         self.plain = self.inputs["x.npy"]
-        self.targets = {"t.npy": pictures.npy(np.arange(2)), "t4.npy": pictures.npy(np.arange(2, dtype=np.int32)), "tf.npy": pictures.npy(np.arange(2, dtype=np.float32))}
+        self.targets = {"t.npy": pictures.npy(np.arange(2)), "t4.npy": pictures.npy(np.arange(2, dtype=np.int32)),
+            "tf.npy": pictures.npy(np.arange(2, dtype=np.float32))}
         masks = np.zeros((2, 64, 64), np.float32)
         masks[:, 20:40, 20:40] = 1
-        self.masks = {"m.npy": pictures.npy(masks), "mb.npy": pictures.npy(masks.astype(bool)), "mu.npy": pictures.npy((masks * 255).astype(np.uint8))}
-        self.relevance = {"a.npy": pictures.npy(x), "ah.npy": pictures.npy(masks + x[:, 0]), "a.npz": pictures.npz({"a.npy": pictures.npy(x)})}
+        self.masks = {"m.npy": pictures.npy(masks), "mb.npy": pictures.npy(masks.astype(bool)),
+            "mu.npy": pictures.npy((masks * 255).astype(np.uint8))}
+        self.relevance = {"a.npy": pictures.npy(x), "ah.npy": pictures.npy(masks + x[:, 0]),
+            "a.npz": pictures.npz({"a.npy": pictures.npy(x)})}
         self.texts = {"m.toml": b"[input]\nsize = 64\nchannels = \"rgb\"\nrange = 1\nmean = [0.45, 0.45, 0.45]\nstd = [0.25, 0.25, 0.25]\nlabels = \"l.txt\"\n", "l.txt": "circle\nsquare\ntriangle\nstar\ncross\nring\ncrescent\narrow\n".encode(),
                       "s.toml": b"recipes = [\"gradient\", \"lrp_gamma:gamma=0.1/0.25\"]\nobjective = \"sparseness\"\ndiagnostics = [\"complexity\"]\nheld_back = 0.25\n", "r.toml": b"recipe = \"lrp_gamma:gamma=0.25\"\n[evidence]\nscore = 1.0\n"}
         self.network = (root / "assets/shapes/shapes.onnx").read_bytes()
@@ -163,7 +185,9 @@ class Arrays:
             end = data.index(b"\n") + 1
             header = data[10 if data[6] == 1 else 12:end - 1].rstrip()
             for _ in range(rng.choice([1, 1, 2])):
-                tokens = [b"0", b"-1", b"64", b"9223372036854775807", b"4294967296", b"'<f8'", b"'|O'", b"'|b1'", b"'<i8'", b"'>f4'", b"True", b"False", b"None", b"(", b")", b",", b"'", b"\"", b"{", b"}", b"[", b"\\", b"1e5", b"\x1b[31m", b"\xff", b"3L", b" " * 300, b"1, " * 3000]
+                tokens = [b"0", b"-1", b"64", b"9223372036854775807", b"4294967296", b"'<f8'", b"'|O'", b"'|b1'", b"'<i8'",
+                    b"'>f4'", b"True", b"False", b"None", b"(", b")", b",", b"'", b"\"", b"{", b"}", b"[", b"\\", b"1e5",
+                    b"\x1b[31m", b"\xff", b"3L", b" " * 300, b"1, " * 3000]
                 at = rng.randrange(len(header) + 1)
                 header = header[:at] + rng.choice(tokens) + header[at + rng.choice([0, 1, 3, 8]):]
             return pictures.npy(header=header, version=data[6], body=data[end:])
@@ -180,16 +204,23 @@ class Arrays:
         if way < 5:
             name, data = one(self.inputs)
             files[name] = data
-            args = rng.choice([["run", NET, name, "--json"], ["run", NET, name], ["run", NET, "--input", f"input={name}", "--output-dir", "o"], ["explain", NET, name, "--recipe", "gradient", "--out", "o"], ["select", NET, name, "--recipe", "gradient", "--metric", "sparseness", "--out", "o"]])
+            args = rng.choice([["run", NET, name, "--json"], ["run", NET, name],
+                ["run", NET, "--input", f"input={name}", "--output-dir", "o"],
+                ["explain", NET, name, "--recipe", "gradient", "--out", "o"],
+                ["select", NET, name, "--recipe", "gradient", "--metric", "sparseness", "--out", "o"]])
         elif way < 9:
-            group, flag = [(self.targets, "--target"), (self.masks, "--masks"), (self.relevance, "--attributions"), (self.targets, "--target")][way - 5]
+            group, flag = [(self.targets, "--target"), (self.masks, "--masks"), (self.relevance, "--attributions"),
+                (self.targets, "--target")][way - 5]
             name, data = one(group)
             files[name] = data
-            args = ["evaluate", NET, "x.npy", "--metric", "evidence_share" if flag == "--masks" else "sparseness", *(["--recipe", "gradient"] if flag != "--attributions" else []), flag, name]
+            args = ["evaluate", NET, "x.npy", "--metric", "evidence_share" if flag == "--masks" else "sparseness",
+                *(["--recipe", "gradient"] if flag != "--attributions" else []), flag, name]
         else:
             name, data = one(self.texts)
             files |= self.texts | {name: data, "m.onnx": self.network, "p.png": pictures.png_of(pictures.photo())}
-            args = {"m.toml": ["run", "m.onnx", "p.png"], "l.txt": ["run", "m.onnx", "p.png", "--json"], "s.toml": ["select", "m.onnx", "x.npy", "--space", "s.toml", "--out", "o"], "r.toml": ["explain", "m.onnx", "x.npy", "--recipe", "r.toml"]}[name]
+            args = {"m.toml": ["run", "m.onnx", "p.png"], "l.txt": ["run", "m.onnx", "p.png", "--json"],
+                "s.toml": ["select", "m.onnx", "x.npy", "--space", "s.toml", "--out", "o"],
+                "r.toml": ["explain", "m.onnx", "x.npy", "--recipe", "r.toml"]}[name]
         return Case(f"{name}/{args[0]}", args, files, ANY, makes=makes, quiet_ok="--input" in args)
 
 
@@ -203,7 +234,8 @@ class Databases:
         self.cells = process.base_cells(self.base.folder / "done/results.sqlite")
         merged = folder / "m"
         merged.mkdir()
-        subprocess.run([program, "merge", "../part1/results.sqlite", "../part2/results.sqlite", "--output", "m.sqlite"], cwd=merged, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run([program, "merge", "../part1/results.sqlite", "../part2/results.sqlite", "--output", "m.sqlite"],
+            cwd=merged, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.merged = process.base_cells(merged / "m.sqlite")
 
     def change(self, rng, data):
@@ -228,7 +260,8 @@ class Databases:
             args, makes = ["report", "r.sqlite", "--out", "o"], ("o",)
         elif way < 7:
             files = {"a.sqlite": self.done["part1"], "b.sqlite": self.change(rng, self.done["part2"])}
-            args, makes = ["merge", *rng.choice([["a.sqlite", "b.sqlite"], ["b.sqlite", "a.sqlite"]]), "--output", "m.sqlite"], ("m.sqlite",)
+            args, makes = ["merge", *rng.choice([["a.sqlite", "b.sqlite"], ["b.sqlite", "a.sqlite"]]), "--output",
+                "m.sqlite"], ("m.sqlite",)
             same = ("m.sqlite", self.merged)
         else:
             files = {**self.images, "o/results.sqlite": self.change(rng, self.done[rng.choice(["done", "part1"])])}

@@ -9,11 +9,12 @@ import subprocess
 import time
 
 from . import pictures, process
-from .runner import LEFT, faults_of_messages
+from .runner import LEFT, computed, faults_of_messages
 
 
 def contents(folder: pathlib.Path) -> dict:
-    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.rglob("*")) if f.is_file()}
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.rglob("*"))
+        if f.is_file()}
 
 
 class Kills:
@@ -39,7 +40,8 @@ class Kills:
             "explain": ["explain", "{S}/shapes.onnx", "images", "--recipe", "lrp_epsilon_plus", "--out", "o", "--raw", "o/r.npy"],
             "merge": ["merge", "1.sqlite", "2.sqlite", "3.sqlite", "--output", "o/m.sqlite"],
             "report": ["report", "whole.sqlite", "--out", "o"],
-            "check": ["check", "{S}/shapes.onnx", "images", "--recipe", "gradient", "--metric", "sparseness", "--limit", "2", "--out", "o"],
+            "check": ["check", "{S}/shapes.onnx", "images", "--recipe", "gradient", "--metric", "sparseness", "--limit", "2",
+            "--out", "o"],
             "run": ["run", "{S}/shapes.onnx", "images", "--output", "o/y.npy"],
         }
         self.whole, self.seconds = {}, {}
@@ -62,7 +64,8 @@ class Kills:
         return [str(self.program), *(a.replace("{S}", str(self.shapes)) for a in args), "--threads", "1"]
 
     def call(self, folder, args):
-        done = subprocess.run(self.command(args), cwd=folder, capture_output=True, env={**os.environ, "OMP_WAIT_POLICY": "passive"})
+        done = subprocess.run(self.command(args), cwd=folder, capture_output=True,
+            env={**os.environ, "OMP_WAIT_POLICY": "passive"})
         if done.returncode != 0:
             raise RuntimeError(f"{args}: {done.stderr.decode()}")
 
@@ -75,8 +78,10 @@ class Kills:
             number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
             # Where files are put in their places there is most to break: late moments are tried as often as all others.
             wait = self.seconds[job] * (rng.uniform(0, 1.1) if rng.random() < 0.6 else rng.uniform(0.8, 1.15))
-            child = subprocess.Popen(self.command(args), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "OMP_WAIT_POLICY": "passive"}, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            child = subprocess.Popen(self.command(args), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                env={**os.environ, "OMP_WAIT_POLICY": "passive"}, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
             time.sleep(wait)
+            begun = computed(child.pid) > 0.08  # else it may still be loading libraries
             child.send_signal(number)
             try:
                 words = child.communicate(timeout=30)[1]
@@ -85,10 +90,11 @@ class Kills:
                 faults.append(f"does not end within 30 s of {number.name}")
                 break
             told.append(f"{number.name} after {wait:.3f} s: exit {child.returncode}")
-            if number == signal.SIGKILL or child.returncode == -number and not words and wait < 0.1:
-                continue  # killed, or before the program had begun
+            if number == signal.SIGKILL or child.returncode == -number and not words and not begun:
+                continue
             if child.returncode not in range(5):
-                faults.append(f"{number.name}: ended by it without a word" if child.returncode == -number else f"{number.name}: exit {child.returncode}")
+                faults.append(f"{number.name}: ended by it without a word" if child.returncode == -number
+                    else f"{number.name}: exit {child.returncode}")
             elif child.returncode == 1 and job.startswith("select") and b"again" not in words and b"resum" not in words:
                 faults.append(f"{number.name}: no word on how to resume")
             faults += faults_of_messages(words, max(0, child.returncode)) if child.returncode >= 0 else []

@@ -7,7 +7,8 @@ import zlib
 from . import wire
 from .wire import Field, Message
 
-INTS = [0, 1, 2, 3, 4, 7, 8, 16, 64, 127, 128, 255, 256, 1000, 65535, 65536, 1 << 20, (1 << 24) + 1, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 32) + 1, 1 << 40, 1 << 62, (1 << 63) - 1, -(1 << 63), -(1 << 31), -5, -4, -3, -2, -1]
+INTS = [0, 1, 2, 3, 4, 7, 8, 16, 64, 127, 128, 255, 256, 1000, 65535, 65536, 1 << 20, (1 << 24) + 1, (1 << 31) - 1, 1 << 31,
+    (1 << 32) - 1, 1 << 32, (1 << 32) + 1, 1 << 40, 1 << 62, (1 << 63) - 1, -(1 << 63), -(1 << 31), -5, -4, -3, -2, -1]
 FLOATS = [0.0, -0.0, 1.0, -1.0, 1e-45, 1e-6, 0.5, 2.0, 1e10, 3.4e38, float("inf"), float("-inf"), float("nan")]
 OPERATORS = """Abs Add And ArgMax Attention AveragePool BatchNormalization BitShift Cast CastLike Ceil Celu Clip Concat Constant ConstantOfShape Conv ConvInteger ConvTranspose Cos CumSum
 DepthToSpace DequantizeLinear Div Dropout Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GroupNormalization
@@ -18,7 +19,8 @@ Transpose Trilu Unsqueeze Upsample Where Xor""".split()
 ATTRIBUTES = """allowzero alpha auto_pad axes axis axis_w batch_dims beta bias blocksize ceil_mode coordinate_transformation_mode count_include_pad cubic_coeff_a dilations direction dtype end epsilon equation exclude_outside
 exclusive extrapolation_value fmod gamma group hidden_size k keepdims kernel_shape largest lambd max mode min momentum nearest_mode noop_with_empty_axes num_groups num_outputs output_padding output_shape p pads perm
 reduction reverse scale select_last_index size sorted spatial split start starts ends stash_type storage_order strides to training_mode transA transB upper value values value_int value_ints value_float width_scale height_scale scales""".split()
-TEXTS = [b"", b"x", b"a\x1b[31m\n", b"\xff\xfe", b"SAME_UPPER", b"SAME_LOWER", b"VALID", b"reflect", b"edge", b"constant", b"nearest", b"linear", b"cubic", b"half_pixel", b"align_corners", b"asymmetric", b"NOTSET", b"bhid,bhjd->bhij",
+TEXTS = [b"", b"x", b"a\x1b[31m\n", b"\xff\xfe", b"SAME_UPPER", b"SAME_LOWER", b"VALID", b"reflect", b"edge", b"constant",
+    b"nearest", b"linear", b"cubic", b"half_pixel", b"align_corners", b"asymmetric", b"NOTSET", b"bhid,bhjd->bhij",
          b"../x", b"/dev/zero", b"%s%n", b"n" * 5000, b"batch", b"N"]
 
 
@@ -41,7 +43,8 @@ def change_bytes(rng, data: bytes, times=None) -> bytes:
             size, to = rng.choice([1, 4, 16, 64, 1024]), rng.randrange(len(data))
             data[to:to + size] = data[at:at + size]
         elif what == 8:
-            form, value = rng.choice([("<I", 0xFFFFFFFF), (">I", 0xFFFFFFFF), ("<I", 0x7FFFFFFF), (">I", 0x7FFFFFFF), ("<I", 0), ("<H", 0xFFFF), ("<q", -1), ("<q", (1 << 63) - 1), ("<I", 0x80000000), (">I", 65536)])
+            form, value = rng.choice([("<I", 0xFFFFFFFF), (">I", 0xFFFFFFFF), ("<I", 0x7FFFFFFF), (">I", 0x7FFFFFFF), ("<I", 0),
+                ("<H", 0xFFFF), ("<q", -1), ("<q", (1 << 63) - 1), ("<I", 0x80000000), (">I", 65536)])
             data[at:at + struct.calcsize(form)] = struct.pack(form, value)
         else:
             del data[at if rng.random() < 0.5 else max(0, len(data) - rng.randrange(1, 64)):]
@@ -63,7 +66,8 @@ def number(rng):
 
 
 def strings_of(places):
-    return [m.fields[k].value for m, k in places if (m.kind, m.fields[k].number) in wire.STRINGS and isinstance(m.fields[k].value, bytes)]
+    return [m.fields[k].value for m, k in places if (m.kind, m.fields[k].number) in wire.STRINGS
+        and isinstance(m.fields[k].value, bytes)]
 
 
 def raw_number(rng, tensor: Message) -> bool:
@@ -78,7 +82,8 @@ def raw_number(rng, tensor: Message) -> bool:
             count = len(field.value) // size
             data = bytearray(field.value)
             for at in range(count) if rng.random() < 0.2 and count < 1 << 16 else [rng.randrange(max(1, count))]:
-                value = rng.choice(FLOATS) if form in "<f<d" else (number(rng) if form == "<q" else rng.choice([0, 1, -1, 127, 1 << 20]))
+                value = rng.choice(FLOATS) if form in "<f<d" else (number(rng) if form == "<q"
+                    else rng.choice([0, 1, -1, 127, 1 << 20]))
                 data[at * size:(at + 1) * size] = struct.pack(form, value if form != "<B" else value & 1)
             field.value = bytes(data)
             return True
@@ -124,10 +129,12 @@ def change_tree(rng, root: Message, donors) -> None:
     elif what == 12 and parent.kind in ("Node", "Graph"):
         nodes = [m for m in {id(m): m for m, _ in places if m.kind == "Node"}.values()]
         if nodes:
-            value = rng.choice([number(rng), [number(rng) for _ in range(rng.randrange(5))], rng.choice(FLOATS), rng.choice(TEXTS)])
+            value = rng.choice([number(rng), [number(rng) for _ in range(rng.randrange(5))], rng.choice(FLOATS),
+                rng.choice(TEXTS)])
             rng.choice(nodes).fields.append(Field(5, wire.BYTES, wire.attribute(rng.choice(ATTRIBUTES), value)))
     elif isinstance(field.value, Message) and donors:
-        same = [m.fields[j] for donor in rng.sample(donors, min(3, len(donors))) for m, j in walk(donor) if isinstance(m.fields[j].value, Message) and m.fields[j].value.kind == field.value.kind]
+        same = [m.fields[j] for donor in rng.sample(donors, min(3, len(donors))) for m, j in walk(donor)
+            if isinstance(m.fields[j].value, Message) and m.fields[j].value.kind == field.value.kind]
         if same:
             given = copy.deepcopy(rng.choice(same))
             if rng.random() < 0.5:
@@ -171,7 +178,10 @@ def change_png(rng, data: bytes) -> bytes:
                 head[place] = rng.choice([0, 1, 2, 3, 4, 6, 8, 16, 255])
             chunks[0][1] = bytes(head)
         elif what == 4:
-            chunks.insert(rng.randrange(len(chunks) + 1), [rng.choice([b"PLTE", b"tRNS", b"gAMA", b"iCCP", b"zTXt", b"eXIf", b"sBIT", b"acTL", b"xxxx", b"IDAT", b"IEND"]), bytes(rng.randrange(256) for _ in range(rng.choice([0, 1, 3, 6, 30])))])
+            chunks.insert(rng.randrange(len(chunks) + 1), [rng.choice([b"PLTE", b"tRNS", b"gAMA", b"iCCP", b"zTXt", b"eXIf",
+                b"sBIT", b"acTL", b"xxxx", b"IDAT", b"IEND"]), bytes(rng.randrange(256)
+                for _ in range(rng.choice([0, 1, 3, 6, 30])))])
         else:
             chunk[1] = change_bytes(rng, chunk[1])
-    return data[:8] + b"".join(struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks)
+    return data[:8] + b"".join(struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name,
+        body in chunks)

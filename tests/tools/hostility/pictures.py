@@ -82,13 +82,15 @@ def pnm_of(array) -> bytes:
     return pnm(6 if array.ndim == 3 else 5, array.shape[1], array.shape[0], 255, array.tobytes())
 
 
-def tiff(width, height, bits=8, samples=3, form=1, compression=1, data=None, rows=None, more=(), tiles=None, photometric=None) -> bytes:
+def tiff(width, height, bits=8, samples=3, form=1, compression=1, data=None, rows=None, more=(), tiles=None,
+        photometric=None) -> bytes:
     """form: 1 unsigned, 2 signed, 3 floating point; compression: 1 none, 5 LZW, 8 deflate; more: (tag, type, count, value)."""
     body = bytes(min(width * height * samples * bits // 8, 1 << 20)) if data is None else data
     if compression == 8 and data is None:
         body = zlib.compress(body)
     tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, bits), (259, 3, 1, compression),
-            (262, 3, 1, photometric if photometric is not None else 2 if samples == 3 else 1), (277, 3, 1, samples), (284, 3, 1, 1), (339, 3, 1, form)]
+            (262, 3, 1, photometric if photometric is not None else 2 if samples == 3 else 1), (277, 3, 1, samples),
+            (284, 3, 1, 1), (339, 3, 1, form)]
     if tiles:
         tags += [(322, 4, 1, tiles[0]), (323, 4, 1, tiles[1]), (324, 4, 1, 8), (325, 4, 1, len(body))]
     else:
@@ -96,7 +98,8 @@ def tiff(width, height, bits=8, samples=3, form=1, compression=1, data=None, row
     replaced = {t[0] for t in more}
     tags = sorted([t for t in tags if t[0] not in replaced] + list(more))
     directory = struct.pack("<H", len(tags)) + b"".join(
-        struct.pack("<HHI", tag, kind, count & 0xFFFFFFFF) + (struct.pack("<HH", value, 0) if kind == 3 and count == 1 else struct.pack("<I", value & 0xFFFFFFFF))
+        struct.pack("<HHI", tag, kind, count & 0xFFFFFFFF) + (struct.pack("<HH", value, 0) if kind == 3 and count == 1
+        else struct.pack("<I", value & 0xFFFFFFFF))
         for tag, kind, count, value in tags) + bytes(4)
     return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + directory
 
@@ -104,7 +107,8 @@ def tiff(width, height, bits=8, samples=3, form=1, compression=1, data=None, row
 def tiff_of(array, compression=1) -> bytes:
     form = 3 if array.dtype.kind == "f" else 1
     body = np.ascontiguousarray(array).tobytes()
-    return tiff(array.shape[1], array.shape[0], 8 * array.dtype.itemsize, 1 if array.ndim == 2 else array.shape[2], form, compression,
+    return tiff(array.shape[1], array.shape[0], 8 * array.dtype.itemsize, 1 if array.ndim == 2 else array.shape[2], form,
+        compression,
                 zlib.compress(body) if compression == 8 else body)
 
 
@@ -115,9 +119,11 @@ def jpeg(width, height, blocks=None, components=1) -> bytes:
 
     count = -(-width // 8) * -(-height // 8) * components if blocks is None else blocks
     parts = b"".join(bytes([k + 1, 0x11, 0]) for k in range(components))
-    tables = segment(0xC4, bytes([0]) + bytes([1] + [0] * 15) + b"\0") + segment(0xC4, bytes([0x10]) + bytes([1] + [0] * 15) + b"\0")
+    tables = segment(0xC4, bytes([0]) + bytes([1] + [0] * 15) + b"\0") + segment(0xC4,
+        bytes([0x10]) + bytes([1] + [0] * 15) + b"\0")
     scan = segment(0xDA, bytes([components]) + b"".join(bytes([k + 1, 0]) for k in range(components)) + bytes([0, 63, 0]))
-    return (b"\xff\xd8" + segment(0xDB, bytes([0]) + bytes([8] * 64)) + segment(0xC0, struct.pack(">BHHB", 8, height, width, components) + parts) +
+    return (b"\xff\xd8" + segment(0xDB, bytes([0]) + bytes([8] * 64)) + segment(0xC0,
+        struct.pack(">BHHB", 8, height, width, components) + parts) +
             tables + scan + bytes(-(-2 * count // 8)) + b"\xff\xd9")
 
 
@@ -150,7 +156,8 @@ def webp(width, height) -> bytes:
 
 
 def gif(width, height) -> bytes:
-    return b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6) + b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x44\x01\x00;"
+    return b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6) + b"," + struct.pack("<HHHHB", 0, 0, width,
+        height, 0) + b"\x02\x02\x44\x01\x00;"
 
 
 def npy(array=None, header=None, version=1, body=None, length=None) -> bytes:
@@ -161,7 +168,8 @@ def npy(array=None, header=None, version=1, body=None, length=None) -> bytes:
         body = array.tobytes() if body is None else body
     text = header if isinstance(header, bytes) else header.encode("latin1")
     text += b" " * (-(10 + len(text) + 1) % 64) + b"\n"
-    size = struct.pack("<H" if version == 1 else "<I", (len(text) if length is None else length) & (0xFFFF if version == 1 else 0xFFFFFFFF))
+    size = struct.pack("<H" if version == 1 else "<I", (len(text) if length is None else length) & (0xFFFF if version == 1
+        else 0xFFFFFFFF))
     return b"\x93NUMPY" + bytes([version, 0]) + size + text + (body or b"")
 
 

@@ -50,10 +50,12 @@ class Outcome:
     def symptom(self) -> str:
         """What is equal for runs that fail alike: numbers, names and paths are taken out of the last words."""
         words = self.stderr.decode("utf-8", "replace").strip().splitlines()
-        words = re.sub(r"'[^']*'|\"[^\"]*\"|\S*/\S*|\S*\.(onnx|npy|npz|png|sqlite|toml|jpg|bmp|tif)\b", "_", words[-1] if words else "")
+        words = re.sub(r"'[^']*'|\"[^\"]*\"|\S*/\S*|\S*\.(onnx|npy|npz|png|sqlite|toml|jpg|bmp|tif)\b", "_", words[-1] if words
+            else "")
         told = "; ".join(re.sub(r"\d[\d.e+-]*", "#", f) for f in self.faults)
         if all("stderr" in f for f in self.faults):  # messages differ in what they say, not in what is wrong with them
-            return told if "own" not in told else told + " | " + re.sub(r"\W+|\d+", " ", self.stderr.decode("utf-8", "replace"))[:25]
+            return told if "own" not in told else told + " | " + re.sub(r"\W+|\d+", " ",
+                self.stderr.decode("utf-8", "replace"))[:25]
         return told + " | " + re.sub(r"\d[\d.e+-]*", "#", words)[:160]
 
 
@@ -66,7 +68,8 @@ def snapshot(folder: pathlib.Path) -> dict:
             found[name] = ("link", os.readlink(path))
         elif path.is_file():
             try:
-                found[name] = ("file", hashlib.sha256(path.read_bytes()).hexdigest() if path.stat().st_size < 1 << 26 else path.stat().st_size)
+                found[name] = ("file", hashlib.sha256(path.read_bytes()).hexdigest() if path.stat().st_size < 1 << 26
+                    else path.stat().st_size)
             except PermissionError:
                 found[name] = ("file", path.stat().st_mtime)
         else:
@@ -81,7 +84,8 @@ def faults_of_files(before: dict, after: dict, makes) -> list:
 
     faults = [f"changed or removed its input {name}" for name in before if before[name] != after.get(name) and not asked(name)]
     faults += [f"made {name}, which nobody asked for" for name in after if name not in before and not asked(name)]
-    faults += [f"left the temporary file {re.sub(r'[0-9]+', '#', name)}" for name in after if name not in before and name.endswith(LEFT) and asked(name)]
+    faults += [f"left the temporary file {re.sub(r'[0-9]+', '#', name)}" for name in after if name not in before
+        and name.endswith(LEFT) and asked(name)]
     return faults
 
 
@@ -114,13 +118,13 @@ def no_number(word):
 def faults_of_result(args, stdout: bytes) -> list:
     if not stdout.strip():
         return ["exit 0 without a word on stdout"]
-    if OBEYED.search(stdout.decode("utf-8", "replace").replace("\n", "")):
-        return ["stdout holds control characters"]
     if "--json" in args and not {"-h", "--help", "--version"} & set(args):
         try:
             json.loads(stdout, parse_constant=no_number)
         except ValueError:
             return ["stdout is no JSON"]
+    elif OBEYED.search(stdout.decode("utf-8", "replace").replace("\n", "")):
+        return ["stdout holds control characters"]
     return []
 
 
@@ -171,8 +175,10 @@ def run(program, args, folder, makes=(), shell='exec "$0" "$@"', limits=Limits()
                    "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", "ASAN_OPTIONS": "detect_leaks=0", **(env or {})}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
-        child = subprocess.Popen(["bash", "-c", f"ulimit -c 0; ulimit -t {int(limits.wall)}; {memory}{shell}", str(program), *args],
-                                 cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, start_new_session=True)
+        child = subprocess.Popen(["bash", "-c", f"ulimit -c 0; ulimit -t {int(limits.wall)}; {memory}{shell}", str(program),
+            *args],
+                                 cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment,
+                                 start_new_session=True)
         status, usage, stopped = watch(child.pid, start, limits)
         child.returncode = os.waitstatus_to_exitcode(status)
         wall = time.monotonic() - start
@@ -197,11 +203,14 @@ def run(program, args, folder, makes=(), shell='exec "$0" "$@"', limits=Limits()
     if code == 0 and not quiet_ok:
         faults += faults_of_result(args, stdout)
     faults += faults_of_files(before, snapshot(folder), makes)
-    return Outcome(shell_line(program, args, folder, shell, limits), code, stdout, stderr, seconds, usage.ru_maxrss * 1024, faults)
+    return Outcome(shell_line(program, args, folder, shell, limits), code, stdout, stderr, seconds, usage.ru_maxrss * 1024,
+        faults)
 
 
 # A check that cannot fail is none.
-assert faults_of_messages(b"heatproof: a\nlibpng error: b\n", 3) and not faults_of_messages(b"heatproof: warning: a\nheatproof: b\n", 3)
+assert faults_of_messages(b"heatproof: a\nlibpng error: b\n",
+    3) and not faults_of_messages(b"heatproof: warning: a\nheatproof: b\n", 3)
 assert faults_of_messages(b"heatproof: \x1b[31m\n", 3) and faults_of_messages(b"heatproof: " + b"x" * 600 + b"\n", 3)
-assert faults_of_files({"a": 1}, {"a": 2}, []) and faults_of_files({}, {"o/x.7.tmp": 1}, ["o"]) and not faults_of_files({}, {"o": 1}, ["o"])
+assert faults_of_files({"a": 1}, {"a": 2}, []) and faults_of_files({}, {"o/x.7.tmp": 1}, ["o"]) and not faults_of_files({},
+    {"o": 1}, ["o"])
 assert faults_of_result(["--json"], b'{"a": NaN}') and not faults_of_result(["--json"], b'{"a": null}')

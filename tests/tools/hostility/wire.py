@@ -131,7 +131,8 @@ def tensor(name, array=None, dims=None, type=None, raw=None, **more) -> Message:
 def attribute(name, value) -> Message:
     """int, float, str, bytes, a tensor, a graph, or lists of numbers or strings."""
     if isinstance(value, Message):
-        return message("Attribute", (1, name), (5, value), (20, 4)) if value.kind == "Tensor" else message("Attribute", (1, name), (6, value), (20, 5))
+        return message("Attribute", (1, name), (5, value), (20, 4)) if value.kind == "Tensor" else message("Attribute", (1, name),
+            (6, value), (20, 5))
     if isinstance(value, list):
         first = value[0] if value else 0
         number, type = (7, 6) if isinstance(first, float) else (9, 8) if isinstance(first, (str, bytes)) else (8, 7)
@@ -156,6 +157,7 @@ def value(name, dims=None, type=FLOAT) -> Message:
 def model(nodes, initializers=(), inputs=None, outputs=None, opset=13, **more) -> bytes:
     """x [1, 4, 8, 8] to y unless inputs and outputs say otherwise. more: name, producer, functions, ir."""
     graph = message("Graph", (1, list(nodes)), (2, more.get("name", "g")), (5, list(initializers)),
-                    (11, inputs if inputs is not None else [value("x", [1, 4, 8, 8])]), (12, outputs if outputs is not None else [value("y")]))
+                    (11, inputs if inputs is not None else [value("x", [1, 4, 8, 8])]),
+                    (12, outputs if outputs is not None else [value("y")]))
     return write(message("Model", (1, more.get("ir", 8)), (2, more.get("producer")), (7, graph),
                          (8, [message("Opset", (1, ""), (2, opset)), *more.get("opsets", [])]), (25, more.get("functions"))))

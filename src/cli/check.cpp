@@ -315,6 +315,7 @@ void check_command(const GlobalFlags& global, const CheckFlags& f) {
   ExplainOptions options = session.explain_options(global.seed);
   options.expected = all.size();
   Subject subject(recipe, session, options);
+  release_notes();  // what follows takes long
   const Findings found = measure_all(global, f, session, inputs, masks, all, subject);
   const Verdict verdict = judge(session, inputs, recipe, found.explained, global.seed);
   std::vector<std::string> warnings = verdict.warnings();

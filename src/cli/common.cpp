@@ -159,7 +159,7 @@ Session::Session(const GlobalFlags& global, const ModelFlags& flags, Model model
   options.declared_batch = model_.declared_batch().value_or(0);
   options.notice = [quiet = global.quiet, said = std::make_shared<bool>(false),
                     file = model_.path().filename().string()](const std::string& what) {
-    if (!quiet && !std::exchange(*said, true)) say(fmt::format("{}: {}", file, what));
+    if (!quiet && !std::exchange(*said, true)) note(fmt::format("{}: {}", file, what));
   };
   options.file = model_.path().filename().string();
   options.steady = selection;
@@ -182,7 +182,7 @@ InputSource Session::open(const std::string& path, std::int64_t most) const {
   InputSource source(path, preprocessing_, {shape.begin(), shape.end()}, most);
   warnings_ = warnings_of(source);
   for (const std::string& line : warnings_) {
-    if (!quiet_) say("warning: " + line);
+    if (!quiet_) note("warning: " + line);
   }
   return source;
 }

@@ -126,7 +126,7 @@ void add_nonfinite_flag(CLI::App& command, bool& allow) {
 }
 
 void warn(const GlobalFlags& global, const std::string& line) {
-  if (!global.quiet) say(line);
+  if (!global.quiet) note(line);
 }
 
 }  // namespace heatproof::cli

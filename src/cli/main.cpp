@@ -21,6 +21,7 @@ namespace heatproof::cli {
 namespace {
 
 int report(std::string_view what, int code) {
+  drop_notes();
   say(what);
   return code;
 }

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/text.h"
@@ -22,6 +23,11 @@ constexpr std::size_t kMostBytes = 498;              // of a line
 constexpr std::string_view kClearLine = "\r\033[K";  // of a progress bar
 
 int output_error = 0;  // errno of the first failure on stdout
+
+std::vector<std::string>& notes() {
+  static std::vector<std::string> waiting;
+  return waiting;
+}
 
 /// Safe in a handler of signals.
 void write_error(std::string_view bytes) noexcept {
@@ -74,11 +80,23 @@ void say(std::string_view line) noexcept {
   }
 }
 
-void show_progress(std::string_view text) noexcept { write_error(text); }
+void note(std::string line) { notes().push_back(std::move(line)); }
+
+void release_notes() noexcept {
+  for (const std::string& line : std::exchange(notes(), {})) say(line);
+}
+
+void drop_notes() { notes().clear(); }
+
+void show_progress(std::string_view text) noexcept {
+  release_notes();
+  write_error(text);
+}
 
 std::string shown_text(std::string_view text) { return printable(text); }
 
 void show_text(std::string_view text) {
+  release_notes();
   if (output_error != 0) return;
   errno = 0;
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
@@ -88,6 +106,7 @@ void show_text(std::string_view text) {
 bool reader_left() { return output_error == EPIPE; }
 
 void finish_output() {
+  release_notes();
   errno = 0;
   if (std::fflush(stdout) != 0 && output_error == 0) output_error = errno != 0 ? errno : EIO;
   // Who closes a pipe has read what he wanted; everything else is done.

@@ -14,6 +14,12 @@ namespace heatproof::cli {
 /// One line on stderr, after "heatproof: ": printable, below 500 characters.
 void say(std::string_view line) noexcept;
 
+/// The same of what is no error. It waits until something is shown, progress or a result, or `release_notes`;
+/// what fails before says what is wrong, and nothing else.
+void note(std::string line);
+void release_notes() noexcept;
+void drop_notes();
+
 /// To stdout, as it is.
 void show_text(std::string_view text);
 

@@ -23,7 +23,7 @@ void warn_of_derivatives(const GlobalFlags& global, const Network& network, std:
   for (const NodeRule& rule : most) ++counts[rule.op];
   std::vector<std::string> operators;
   for (const auto& [op, count] : counts) operators.push_back(fmt::format("{} {}", count, op));
-  say(fmt::format(
+  note(fmt::format(
       "warning: {}: no rule for {} of the network's nodes ({}), first '{}' ({}): relevance "
       "passes through them by the derivative, which neither conserves it nor shares it in proportion; "
       "see heatproof inspect --recipe {}",

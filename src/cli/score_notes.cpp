@@ -51,7 +51,7 @@ std::string note_scores(const GlobalFlags& global, const Network& network, std::
         "{} the softmax of the logits, which the network itself does not apply; where its outputs are no "
         "classes, use output=logit (of metrics score=logit)",
         who);
-  if (!line.empty() && !global.quiet) say(line);
+  if (!line.empty() && !global.quiet) note(line);
   return line;
 }
 

@@ -293,7 +293,7 @@ void with_results(const std::filesystem::path& folder, const Measure& measure) {
     measure(*results);
   } catch (...) {
     // Removed while it is held: who waits for it sees that.
-    if (fresh && results && results->cells() == 0) std::filesystem::remove(file, error);
+    if (fresh && results && results->is_open() && results->cells() == 0) std::filesystem::remove(file, error);
     results.reset();
     if (fresh_folder && std::filesystem::is_directory(folder, error))
       std::filesystem::remove(folder, error);  // where it is empty
@@ -310,6 +310,7 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
   const std::string note = note_scores(global, session.network(), recipes, metrics);
   when_stopped(fmt::format("stopped; what is measured is kept in {}; run the same command again to go on",
                            (std::filesystem::path(f.out) / "results.sqlite").string()));
+  release_notes();  // what follows takes long
   with_results(f.out, [&](Results& results) {
     results.set(kRunFact, to_text(run_of(session, data, options)));
     Selection selection;
@@ -319,10 +320,12 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
                          [&](std::int64_t done, std::int64_t total) { progress.set(done, total); });
     }
     if (options.shards > 1) {
+      const std::int64_t cells = results.cells();
+      results.finish();  // the same bytes, however often it was stopped
       if (!global.quiet)
-        say(fmt::format("part {} is measured; join all parts with heatproof merge, then select again",
-                        f.shard));
-      if (global.json) print_json({{"shard", f.shard}, {"cells", results.cells()}});
+        note(fmt::format("part {} is measured; join all parts with heatproof merge, then select again",
+                         f.shard));
+      if (global.json) print_json({{"shard", f.shard}, {"cells", cells}});
       return;
     }
     const Ailing ills = ailing(global, session, selection, data);

@@ -64,6 +64,7 @@ class Results {
 
   /// Rewrites the file in the order of the keys and closes it: equal contents give equal bytes.
   void finish();
+  bool is_open() const { return state_ != nullptr; }
 
  private:
   struct State;

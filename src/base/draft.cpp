@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <mutex>
 #include <set>
@@ -45,6 +46,18 @@ void remove_if_abandoned(const std::filesystem::path& path) {
   ::close(descriptor);
 }
 
+/// Whether `name` is that of a draft of an earlier version, FILE.PROCESS.tmp, whose process is gone.
+bool is_of_earlier_version(const std::filesystem::path& name) {
+  if (name.extension() != kSuffix) return false;
+  const std::string process = name.stem().extension().string();
+  if (process.size() < 2 || process.size() > 8 ||
+      process.find_first_not_of("0123456789", 1) != std::string::npos)
+    return false;
+  const std::string kind = name.stem().stem().extension().string();
+  const bool written = kind == ".html" || kind == ".toml" || kind == ".png" || kind == ".npy";
+  return written && ::kill(std::stoi(process.substr(1)), 0) != 0 && errno == ESRCH;
+}
+
 /// Once per folder and process: a folder of a hundred thousand pictures is not searched for each.
 void remove_abandoned(const std::filesystem::path& folder) {
   static std::mutex mutex;
@@ -57,7 +70,8 @@ void remove_abandoned(const std::filesystem::path& folder) {
   std::filesystem::directory_iterator entries(folder, error);
   for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
     const std::string name = entries->path().filename().string();
-    if (name.starts_with(kPrefix) && name.ends_with(kSuffix)) remove_if_abandoned(entries->path());
+    if ((name.starts_with(kPrefix) && name.ends_with(kSuffix)) || is_of_earlier_version(name))
+      remove_if_abandoned(entries->path());
   }
 }
 

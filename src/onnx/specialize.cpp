@@ -37,8 +37,8 @@ auto with_context(const std::string& file, const onnx::NodeProto& node, F&& f) {
 }
 
 // Of what a file becomes once what is equal or known is one node. Networks that people explain have some ten
-// thousand; running so many takes a gigabyte.
-constexpr NodeId kMostNodes = 400'000;
+// thousand; running so many takes one and a half gigabytes.
+constexpr NodeId kMostNodes = 600'000;
 
 class Specializer {
  public:

@@ -16,6 +16,8 @@ namespace heatproof {
 
 namespace {
 
+constexpr std::size_t kMostRecipes = 5000;  // all pairs of them are compared
+
 void check_keys(const toml::table& table, const std::vector<std::string>& known, const std::string& file) {
   for (const auto& [key, value] : table) {
     const std::string name(key.str());
@@ -92,6 +94,9 @@ std::vector<Recipe> with_controls(std::vector<Recipe> recipes) {
     if (known.insert(recipe.text).second) unique.push_back(std::move(recipe));
   };
   for (Recipe& recipe : recipes) add(std::move(recipe));
+  if (unique.size() > kMostRecipes)
+    throw UsageError(fmt::format("{} recipes are too many, at most {} are compared; narrow the grids",
+                                 unique.size(), kMostRecipes));
   if (std::ranges::none_of(unique, [](const Recipe& r) { return r.method->control; })) {
     add(parse_recipe("random"));
     add(parse_recipe("uniform"));

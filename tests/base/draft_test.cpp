@@ -55,6 +55,17 @@ TEST(Draft, TakesThePlaceOfItsTarget) {
   }
 }
 
+TEST(Draft, WhatEarlierVersionsLeftIsRemovedWhereTheirProcessIsGone) {
+  const TemporaryFolder folder;
+  const std::string alive = "report.html." + std::to_string(::getpid()) + ".tmp";
+  for (const std::string& name : {std::string("report.html.99999999.tmp"), alive, std::string("notes.1.tmp"),
+                                  std::string("report.html.99999999x.tmp")})
+    put(folder / name);
+  write_file(folder / "a.txt", "new");
+  EXPECT_EQ(names_in(folder.path()),
+            (std::vector<std::string>{"a.txt", "notes.1.tmp", alive, "report.html.99999999x.tmp"}));
+}
+
 TEST(Draft, WhatDeadRunsLeftIsRemovedAndWhatOthersHoldOrOwnStays) {
   const TemporaryFolder folder;
   put(folder / ".heatproof-123-0.tmp");

@@ -356,8 +356,9 @@ def settings():
              "lrp:rules=" + "a" * 5000, "/etc/hostname", "../../x.toml", "r.toml", "."]
     for k, word in enumerate(words):
         yield Case(f"recipe/{k}_{label(word)}", ["explain", "m.onnx", "in4.npy", "--recipe", word], net, ANY)
-        yield Case(f"grid/{k}_{label(word)}", ["select", "m.onnx", "in4.npy", "--recipe", word, "--out", "o", "--budget", "1s"],
-            net, ANY, makes=("o",))
+        if k < 5 or set(word) & set("/({*\x1b"):
+            yield Case(f"grid/{k}_{label(word)}", ["select", "m.onnx", "in4.npy", "--recipe", word, "--out", "o", "--budget", "1s"],
+                net, ANY, makes=("o",))
     for k, word in enumerate([*words[:5], "pixel_flipping:steps=0", "pixel_flipping:steps=2000000000", "pixel_flipping:patch=-1",
             "pixel_flipping:patch=9223372036854775807", "pixel_flipping:orders=2000000000", "sensitivity_n:sizes=0",
             "sensitivity_n:nr_runs=2000000000", "infidelity:patch_size=2000000000", "infidelity:patch_size=0",

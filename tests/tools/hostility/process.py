@@ -241,7 +241,7 @@ def databases(base):
 
     def remains(folder):  # of runs that are dead: removed by the next one
         (folder / "o").mkdir(exist_ok=True)
-        for name in ("results.sqlite.new", ".heatproof-999999-0.tmp", ".heatproof-999999-0.tmp-journal"):
+        for name in ("results.sqlite.new", ".heatproof-999999-0.tmp"):
             (folder / "o" / name).write_bytes(b"half")
 
     def removed(folder, outcome):

@@ -103,7 +103,7 @@ def faults_of_messages(stderr: bytes, code: int) -> list:
         faults.append(f"a line of {LINE} characters or more on stderr")
     if any(not line.startswith("heatproof: ") for line in lines):
         faults.append("a line on stderr that is not the program's own")
-    errors = [line for line in lines if not line.startswith("heatproof: warning: ")]
+    errors = [line for line in lines if not line.startswith(("heatproof: warning: ", "heatproof: note: "))]
     if code != 0 and len(errors) != 1:
         faults.append(f"exit {code} with {len(errors)} lines of error")
     if len(lines) > 20:

@@ -118,7 +118,8 @@ std::vector<Spec> expand_grid(std::string_view written) {
     const std::string key = part.substr(0, equals);
     const std::vector<std::string> values = split(part.substr(equals + 1), '/');
     if (grid.size() * values.size() > kMostCombinations)
-      throw UsageError(fmt::format("'{}' has more than {} combinations; give fewer values", text, kMostCombinations));
+      throw UsageError(
+          fmt::format("'{}' has more than {} combinations; give fewer values", text, kMostCombinations));
     std::vector<Spec> larger;
     for (const Spec& spec : grid) {
       if (std::ranges::any_of(spec.parameters, [&](const auto& p) { return p.first == key; })) {

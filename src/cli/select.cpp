@@ -307,7 +307,7 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
   validate(data, recipes, options);
   std::vector<MetricSpec> metrics{parse_metric(options.objective)};
   for (const std::string& text : options.diagnostics) metrics.push_back(parse_metric(text));
-  const std::string note = note_scores(global, session.network(), recipes, metrics);
+  const std::string watched = note_scores(global, session.network(), recipes, metrics);
   when_stopped(fmt::format("stopped; what is measured is kept in {}; run the same command again to go on",
                            (std::filesystem::path(f.out) / "results.sqlite").string()));
   release_notes();  // what follows takes long
@@ -336,7 +336,7 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
     for (const std::string& line : ills.left_out) report.facts.emplace_back("left out of the ranking", line);
     for (std::size_t k = 0; k < report.ranking.size(); ++k)
       report.ranking[k].explodes = ills.explodes.contains(selection.ranking[k].recipe);
-    if (!note.empty()) report.facts.emplace_back("what is watched", note);
+    if (!watched.empty()) report.facts.emplace_back("what is watched", watched);
     for (const std::string& line : session.warnings()) report.facts.emplace_back("warning", line);
     if (!f.model.memory.empty() || f.model.batch > 0)
       report.facts.emplace_back(

@@ -192,7 +192,8 @@ void Builder::charge(std::size_t bytes) {
 
 Tensor Builder::computed(DType dtype, const Shape& shape) {
   sizes::check(shape);
-  charge(static_cast<std::size_t>(shape.elements()) * size_of(dtype));
+  // Truth values are computed one by one, too: what they take in time is counted.
+  charge(static_cast<std::size_t>(shape.elements()) * std::max(size_of(dtype), size_of(DType::f32)));
   return Tensor::zeros(dtype, shape);
 }
 
@@ -225,7 +226,8 @@ Value Builder::add(const Operator& op, std::vector<Value> inputs, Attributes att
       std::ranges::all_of(seen.inputs, [](const Node* n) { return n == nullptr || n->op == &kConstant; })) {
     // What does not fit stays a node; who must know its value while the network is read refuses it.
     const std::size_t bytes = static_cast<std::size_t>(node.type.shape.elements()) * size_of(node.type.dtype);
-    const bool shares = seen.has(0) && bytes <= seen.inputs[0]->constant.bytes();  // as Reshape does
+    const bool shares = node.type.dtype == DType::f32 && seen.has(0) &&
+                        bytes <= seen.inputs[0]->constant.bytes();  // as Reshape of weights does
     if (Tensor folded = shares || fits(computed_, bytes) ? op.fold(seen) : Tensor(); folded.defined()) {
       if (!seen.has(0) || folded.raw() != seen.inputs[0]->constant.raw()) computed_ += bytes;
       return constant(std::move(folded));

@@ -228,7 +228,8 @@ Value canonical_mul(Value node, const std::vector<bool>&) {
     const Value gate = node.input(i);
     if (gate.inputs() != 1 || gate.input(0) != node.input(1 - i)) continue;
     if (gate.is(kSigmoid)) return node.builder().add(kSilu, {gate.input(0)}, {}, node.node().name);
-    const bool standard = std::abs(gate.attributes().number("alpha", 0.2) - 1.0 / 6) < 1e-6;
+    const bool standard = std::abs(gate.attributes().number("alpha", 0.2) - 1.0 / 6) < 1e-6 &&
+                          std::abs(gate.attributes().number("beta", 0.5) - 0.5) < 1e-6;
     if (gate.is(kHardSigmoid) && standard)
       return node.builder().add(kHardSwish, {gate.input(0)}, {}, node.node().name);
   }

@@ -29,6 +29,11 @@ Type infer_conv_transpose(const NodeView& v) {
   check_bias(v, channels);
   Shape y{x[0], channels};
   for (std::size_t i = 0; i < g.kernel.size(); ++i) {
+    // It would reach further than the convolution whose adjoint it is; oneDNN has no such kernels either.
+    if (g.output_padding[i] >= g.strides[i])
+      throw UnsupportedError(
+          fmt::format("output_padding of {} with a stride of {}; only less than a stride is supported",
+                      g.output_padding[i], g.strides[i]));
     y.push_back(conv_transpose_size(g, i, x[i + 2]));
     if (y.back() < 1) throw Error(fmt::format("the result of shape {} would be empty", to_string(y)));
   }

@@ -15,7 +15,7 @@ namespace {
 
 /// Bytes that every network may take, however small it is, and how many times its weights and its input a
 /// larger one may (docs/decisions/limits.md).
-constexpr double kBytes = 1.5e9;
+constexpr double kBytes = 1.2e9;
 constexpr double kPerWeight = 64;
 constexpr double kPerInput = 1024;
 constexpr double kPerPair = 256;  // of positions along the longest axis: attention

@@ -35,7 +35,7 @@ TEST(Corpus, Results) { replay("results", results); }
 TEST(Corpus, Graphs) { replay("graphs", graphs); }
 
 TEST(Corpus, RandomGraphs) {
-  constexpr std::uint64_t kGraphs = 300;
+  constexpr std::uint64_t kGraphs = 150;
   for (std::uint64_t seed = 0; seed < kGraphs; ++seed) {
     RandomStream random(seed, {"random graphs"});
     std::string bytes(64 + random.below(128), '\0');

@@ -88,7 +88,7 @@ Attributes Generator::attributes_of(const Operator& op) {
   if (&op == &kSelu)
     maybe("alpha", {1.6732632423543772, 0.5, -1}), maybe("gamma", {1.0507009873554805, 0.5, -2});
   if (&op == &kCelu) maybe("alpha", {1, 0.5, 2, -1});
-  if (&op == &kHardSigmoid) maybe("alpha", {0.2, 0.5, -0.5, 0}), maybe("beta", {0.5, 0, 1, -0.2});
+  if (&op == &kHardSigmoid) maybe("alpha", {0.2, 1.0 / 6, 0.5, -0.5, 0}), maybe("beta", {0.5, 0, 1, -0.2});
   if (&op == &kGelu && d_.once_in(2)) a.set("approximate", std::string("tanh"));
   if (&op == &kClip) maybe("min", {0, -1, 0.5, 2}), maybe("max", {1, 6, 0.3, -0.5});
   return a;
@@ -139,12 +139,24 @@ void Generator::pair() {
       if (exponent != 2 && exponent != 3 && exponent != 1 && exponent != 0) x = positive(x, 0.2);
     }
   }
-  if ((&op == &kDiv || &op == &kMaskedDiv) && y != kNone && !d_.once_in(6))
-    y = positive(y, one_of({0.5, 1, 2}));
+  if (&op == &kDiv && y != kNone && !d_.once_in(6)) y = positive(y, one_of({0.5, 1, 2}));
   if (d_.once_in(2))
     add(op, {x, y});
   else
     add(op, {y, x});
+}
+
+/// x · f(x), which has names of its own for some functions, and GELU written out.
+void Generator::gate() {
+  const int x = pick();
+  static constexpr const Operator* kGates[]{&kSigmoid, &kHardSigmoid, &kTanh};
+  if (d_.once_in(3)) {
+    const int bell = add(kAdd, {add(kErf, {add(kDiv, {x, fill({}, 1.4142135623730951)})}), fill({}, 1)});
+    add(kMul, {add(kMul, {x, bell}), fill({}, one_of({0.5, 0.5, 2}))});
+    return;
+  }
+  const Operator& op = *kGates[d_.below(3)];
+  add(kMul, {x, add(op, {x}, attributes_of(op))});
 }
 
 void Generator::choice() {
@@ -178,13 +190,13 @@ void Generator::normalization() {
 Plan Generator::run() {
   using Family = void (Generator::*)();
   static constexpr Family kFamilies[]{
-      &Generator::function,     &Generator::function,  &Generator::function,   &Generator::pair,
-      &Generator::pair,         &Generator::pair,      &Generator::choice,     &Generator::pooling,
-      &Generator::dense,        &Generator::product,   &Generator::pooling,    &Generator::channelwise,
-      &Generator::reduction,    &Generator::reduction, &Generator::along_axis, &Generator::reshape,
-      &Generator::transpose,    &Generator::expand,    &Generator::slice,      &Generator::unslice,
-      &Generator::pad,          &Generator::gather,    &Generator::concat,     &Generator::concat,
-      &Generator::normalization};
+      &Generator::function,      &Generator::function,  &Generator::function,   &Generator::pair,
+      &Generator::pair,          &Generator::pair,      &Generator::choice,     &Generator::pooling,
+      &Generator::dense,         &Generator::product,   &Generator::pooling,    &Generator::channelwise,
+      &Generator::reduction,     &Generator::reduction, &Generator::along_axis, &Generator::reshape,
+      &Generator::transpose,     &Generator::expand,    &Generator::slice,      &Generator::unslice,
+      &Generator::pad,           &Generator::gather,    &Generator::concat,     &Generator::concat,
+      &Generator::normalization, &Generator::gate};
   constexpr auto kCount = static_cast<std::int64_t>(std::size(kFamilies));
   constexpr std::size_t kMostNodes = 40;
   const std::int64_t steps = d_.between(1, 14);

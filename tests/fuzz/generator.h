@@ -43,6 +43,7 @@ class Generator {
   void function();  // generator.cpp
   void pair();
   void choice();
+  void gate();
   void normalization();
   void convolution(bool transposed);  // generator_layers.cpp
   void pooling();

@@ -1,6 +1,4 @@
 // Layers, reductions and products of random plans.
-#include <algorithm>
-
 #include "fuzz/generator.h"
 #include "ops/operators.h"
 
@@ -22,6 +20,7 @@ void Generator::convolution(bool transposed) {
   }
   const bool same = d_.once_in(2);  // the usual 3×3 windows, which have kernels of their own
   for (std::size_t i = 0; same && i < strides.size(); ++i) weights[i + 2] = 3, strides[i] = dilations[i] = 1;
+  for (std::int64_t stride : strides) padding.push_back(d_.below(stride + 1));
   for (std::size_t i = 0; i < 2 * strides.size(); ++i)
     pads.push_back(same ? 1 : d_.once_in(2) ? 0 : d_.below(4));
   const std::int64_t taps = weights.elements() / weights[0];

@@ -6,7 +6,9 @@
 Needs numpy. Models are those of tests/goldens. What fuzzers found beside them stays as it is.
 """
 
+import hashlib
 import io
+import math
 import pathlib
 import random
 import sqlite3
@@ -103,26 +105,46 @@ def images() -> dict[str, bytes]:
     }
 
 
+def sha256(*parts: object) -> bytes:
+    """As cells carry it: of texts after their length, and of plain numbers."""
+    data = b""
+    for part in parts:
+        if isinstance(part, bytes):
+            data += struct.pack("<Q", len(part)) + part
+        else:
+            data += struct.pack("<d" if isinstance(part, float) else "<q", part)
+    return hashlib.sha256(data).digest()
+
+
 def results() -> dict[str, bytes]:
-    """The schema of src/store/results.cpp."""
-    def database(cells: list, facts: list, page: int) -> bytes:
+    """The schema of src/store/results.cpp, and the one before it, without check sums."""
+    def database(cells: list, facts: list, version: int, page: int = 512) -> bytes:
         db = sqlite3.connect(":memory:")
+        sums = ", sha256 BLOB" if version == 2 else ""
         db.execute(f"PRAGMA page_size={page}")
         db.executescript(
-            "PRAGMA application_id=0x48454154; PRAGMA user_version=1;"
-            "CREATE TABLE cells (model TEXT, input TEXT, target INTEGER, recipe TEXT, metric TEXT, seed INTEGER, score REAL,"
-            " curves BLOB, PRIMARY KEY (model, input, target, recipe, metric, seed)) WITHOUT ROWID;"
-            "CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;")
-        db.executemany("INSERT INTO cells VALUES (?,?,?,?,?,?,?,?)", cells)
-        db.executemany("INSERT INTO facts VALUES (?,?)", facts)
+            f"PRAGMA application_id=0x48454154; PRAGMA user_version={version};"
+            "CREATE TABLE cells (model TEXT, input TEXT, target INTEGER, recipe TEXT, metric TEXT, seed INTEGER, "
+            f"score REAL, curves BLOB{sums}, PRIMARY KEY (model, input, target, recipe, metric, seed)) WITHOUT ROWID;"
+            f"CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB{sums}) WITHOUT ROWID;")
+        if version == 2:
+            cells = [(*c, sha256(c[0].encode(), c[1].encode(), c[3].encode(), c[4].encode(), c[2], c[5],
+                                 math.nan if c[6] is None else c[6], c[7])) for c in cells]
+            facts = [(*f, sha256(f[0].encode(), f[1])) for f in facts]
+        for table, rows in (("cells", cells), ("facts", facts)):
+            for row in rows:
+                db.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)
         db.commit()
         return db.serialize()
 
     curve = struct.pack("<Q4sQ2d", 4, b"flip", 2, 0.5, 0.25)
     cells = [("m", "i", 1, recipe, "sparseness", 0, score, curve) for recipe, score in
              (("gradient", 0.5), ("random", None), ("uniform", 1.0))]
-    return {"empty": database([], [], 512), "cells": database(cells, [("model", b"name")], 512),
-            "larger_pages": database(cells, [], 1024)}
+    seeds = {}
+    for version in (1, 2):
+        seeds[f"empty_{version}"] = database([], [], version)
+        seeds[f"cells_{version}"] = database(cells, [("model", b"name")], version)
+    return seeds | {"larger_pages": database(cells, [], 2, 1024)}
 
 
 def graphs() -> dict[str, bytes]:
@@ -131,7 +153,19 @@ def graphs() -> dict[str, bytes]:
 
 def models() -> dict[str, bytes]:
     files = sorted((TESTS / "goldens").rglob("*.onnx")) + sorted((TESTS.parent / "assets").rglob("*.onnx"))
-    return {f.stem: f.read_bytes() for f in files if f.stat().st_size < MOST}
+    seeds = {f.stem: f.read_bytes() for f in files if f.stat().st_size < MOST}
+    small: dict[str, bytes] = {}  # of every operator the smallest
+    for archive, parts in (("operators", 2), ("imports", 9)):
+        with np.load(TESTS / f"goldens/{archive}.npz") as z:
+            for key in z:
+                name, what = key.split("/", 1)
+                if what != "model":
+                    continue
+                name = "_".join(name.split("_")[:parts])
+                data = z[key].tobytes()
+                if len(data) < len(small.get(name, data + b"x")):
+                    small[name] = data
+    return seeds | small
 
 
 def main() -> None:

@@ -121,8 +121,6 @@ const std::vector<std::pair<const Operator*, Pair>>& all_pairs() {
       {&kMax, larger},
       {&kMin, smaller},
       {&kPow, power},
-      {&kMasked, [](Number a, Number b) { return a * b; }},
-      {&kMaskedDiv, [](Number a, Number b) { return a.value == 0 && a.slope == 0 ? kZero : a / b; }},
   };
   return table;
 }

@@ -1,7 +1,9 @@
 #include "fuzz/support.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <stdexcept>
 #include <system_error>
@@ -10,10 +12,17 @@ namespace heatproof::fuzz {
 
 namespace {
 
+/// In memory where that is possible: databases wait for disks.
+std::filesystem::path place() {
+  const std::filesystem::path memory = "/dev/shm";
+  const bool told = std::getenv("TMPDIR") != nullptr;
+  return told || ::access(memory.c_str(), W_OK) != 0 ? std::filesystem::temp_directory_path() : memory;
+}
+
 struct Folder {
   std::filesystem::path path;
   Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "heatproof-fuzz-XXXXXX").string();
+    std::string name = (place() / "heatproof-fuzz-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no folder for files of the fuzzer");
     path = name;
   }

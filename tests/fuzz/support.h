@@ -21,8 +21,7 @@ void may_refuse(F&& f) {
 
 /// A finding.
 [[noreturn]] void fail(const std::string& what);
-/// A file of this process with these bytes, in a folder of its own that goes with it. The folder is in
-/// $TMPDIR, which scripts/fuzz puts into memory.
+/// A file of this process with these bytes, in a folder of its own that goes with it.
 std::filesystem::path file_of(std::string_view bytes, const std::string& name);
 /// A name for a file that is not there.
 std::filesystem::path no_file(const std::string& name);

@@ -103,6 +103,19 @@ TEST(Canonicalize, LeavesBatchNormBehindADenseLayerOfMoreAxes) {
   }
 }
 
+/// x · max(0, min(1, x / 6 + 0.25)) is no HardSwish, whose gate has 0.5 there.
+TEST(Canonicalize, LeavesGatesThatAreNoHardSwish) {
+  const auto gated = [](double beta) {
+    Builder g;
+    const Value x = g.input("x", {DType::f32, {2}});
+    g.output("y", x * g.add(kHardSigmoid, {x}, {{"alpha", 1.0 / 6}, {"beta", beta}}));
+    return canonicalize(g.build());
+  };
+  Workspace workspace(compile(gated(0.25)));
+  expect_close(workspace.run({floats({2}, {1.5F, -0.6F})})[0], floats({2}, {0.75F, -0.09F}));
+  EXPECT_EQ(gated(0.5).nodes().back().op, &kHardSwish);
+}
+
 TEST(Canonicalize, PrintsAsText) {
   Builder g;
   const Value x = g.input("x", {DType::f32, {1, 2}});

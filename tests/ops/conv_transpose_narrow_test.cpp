@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "heatproof/error.h"
 #include "ops/arithmetic.h"
 #include "ops/operators.h"
 #include "support/operators.h"
@@ -90,6 +91,18 @@ TEST(NarrowTranspose, TakesWhatItCanCompute) {
   EXPECT_FALSE(is_narrow_transpose(dense, {1, 24, 8, 8}, y, last));
   EXPECT_FALSE(is_narrow_transpose(dense, s, {1, 5, 10, 10}, last));
   EXPECT_FALSE(is_narrow_transpose(conv_geometry({{"dilations", Ints{2, 2}}}, w), s, y, last));
+}
+
+TEST(ConvTranspose, RefusesOutputPaddingAsLongAsAStride) {
+  Builder g;
+  const Value x = g.input("x", {DType::f32, {1, 2, 3, 3}});
+  const Value w = g.constant(random_tensor({2, 3, 2, 2}, 1));
+  const auto shape_with = [&](std::int64_t padding) {
+    return g.add(kConvTranspose, {x, w}, {{"strides", Ints{2, 2}}, {"output_padding", Ints{padding, 0}}})
+        .shape();
+  };
+  EXPECT_EQ(shape_with(1), (Shape{1, 3, 7, 6}));
+  EXPECT_THROW(shape_with(2), UnsupportedError);
 }
 
 }  // namespace heatproof

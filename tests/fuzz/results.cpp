@@ -9,12 +9,12 @@ void results(std::string_view bytes) {
   const auto path = file_of(bytes, "results.sqlite");
   const auto sum = no_file("sum.sqlite");
   may_refuse([&] {
-    const Results r(path);
+    const Results r = Results::read(path);
     r.cells();
     r.find(
         {.model = "m", .input = "i", .target = 1, .recipe = "gradient", .metric = "sparseness", .seed = 0});
     for (const std::string& name : r.names()) r.get(name);
-    Results all(sum);
+    Results all = Results::replacing(sum);
     all.merge(r);
     all.put({.model = "m", .input = "another"}, {});
     all.finish();

@@ -50,7 +50,7 @@ void remove_if_abandoned(const std::filesystem::path& path) {
 bool is_of_earlier_version(const std::filesystem::path& name) {
   if (name.extension() != kSuffix) return false;
   const std::string process = name.stem().extension().string();
-  if (process.size() < 2 || process.size() > 8 ||
+  if (process.size() < 2 || process.size() > 9 ||
       process.find_first_not_of("0123456789", 1) != std::string::npos)
     return false;
   const std::string kind = name.stem().stem().extension().string();

@@ -130,9 +130,14 @@ void Database::fail(int code) const {
   if (system != 0 && (kind == SQLITE_IOERR || kind == SQLITE_FULL || kind == SQLITE_CANTOPEN))
     what = std::strerror(system);
   const bool reads = access_ == Access::read;
-  if (kind == SQLITE_NOMEM) throw std::bad_alloc();
-  if (kind == SQLITE_NOTADB || kind == SQLITE_CORRUPT || kind == SQLITE_TOOBIG || kind == SQLITE_ERROR ||
-      kind == SQLITE_FORMAT || (reads && kind == SQLITE_IOERR && code != SQLITE_IOERR_READ))
+  // SQLite says this of some damaged headers, too.
+  constexpr std::uintmax_t kSmall = std::uintmax_t{64} << 20;
+  std::error_code error;
+  const bool small = std::filesystem::file_size(shown_, error) < kSmall && !error;
+  if (kind == SQLITE_NOMEM && !small) throw std::bad_alloc();
+  if (kind == SQLITE_NOMEM || kind == SQLITE_NOTADB || kind == SQLITE_CORRUPT || kind == SQLITE_TOOBIG ||
+      kind == SQLITE_ERROR || kind == SQLITE_FORMAT ||
+      (reads && kind == SQLITE_IOERR && code != SQLITE_IOERR_READ))
     throw InputError(
         fmt::format("{}: not a results file of heatproof, or damaged ({}); choose another {}delete it", path,
                     what, reads ? "file, or " : "--out or "));

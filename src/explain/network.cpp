@@ -163,7 +163,11 @@ Program Network::compile(const Graph& graph, Convolutions convolutions) const {
   return in_file(options_.file, [&] {
     const NodeId x = graph.inputs().empty() ? kNone : graph.inputs()[0];
     const bool alone = x != kNone && graph.node(x).type.shape[0] == unit_;
-    if (alone) check_footprint(graph, {.memory = options_.memory, .rows = unit_, .explains = true});
+    if (alone)
+      check_footprint(graph, {.memory = options_.memory,
+                              .rows = unit_,
+                              .explains = true,
+                              .held = footprint(this->graph(unit_)).bytes});
     return heatproof::compile(graph, convolutions);
   });
 }
@@ -254,7 +258,9 @@ Workspace& Network::workspace(std::int64_t batch, ScoreKind kind, Convolutions c
   const ForwardView view =
       forward_view(g, graph(batch), g.input("x", {DType::f32, shape}), options_.output_name);
   g.output("scores", kind == ScoreKind::logit ? view.logits : view.probability);
-  return workspaces_.emplace(key, Workspace(compile(g.build(), convolutions))).first->second;
+  check_size();
+  Program program = in_file(options_.file, [&] { return heatproof::compile(g.build(), convolutions); });
+  return workspaces_.emplace(key, Workspace(std::move(program))).first->second;
 }
 
 void Network::stream(std::int64_t count, ScoreKind kind,

@@ -148,13 +148,14 @@ void check_memory(const Graph& graph, const Footprint& f, const Allowance& allow
       kPerWeight * f.weights + kPerInput * f.inputs / rows + kPerPair * f.longest * f.longest;
   const double proportion = std::max(kBytes, share * (allowed.explains ? kForExplanations : 1));
   const double most = std::max(proportion, static_cast<double>(allowed.memory));
-  if (f.bytes > most)
+  const double bytes = f.bytes + allowed.held;
+  if (bytes > most)
     throw Error(fmt::format(
         "one input would take about {} of memory, most of it at {} with a result of {}, out of all "
         "proportion to {} of weights and input; if that is meant, allow it with --memory {}G",
-        size_text(f.bytes), node_text(graph, f.largest),
+        size_text(bytes), node_text(graph, f.largest),
         f.largest == kNone ? "" : to_string(graph.node(f.largest).type.shape),
-        size_text(f.weights + f.inputs), static_cast<std::int64_t>(f.bytes / (1024.0 * 1024 * 1024)) + 1));
+        size_text(f.weights + f.inputs), static_cast<std::int64_t>(bytes / (1024.0 * 1024 * 1024)) + 1));
   const auto free = static_cast<double>(memory_that_can_be_had());
   if (free > 0 && f.most > free)
     throw Error(

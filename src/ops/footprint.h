@@ -28,6 +28,7 @@ struct Allowance {
   std::int64_t rows = 1;   // that the graph computes at once
   /// Explanations keep what forward passes forget.
   bool explains = false;
+  double held = 0;  // bytes that programs beside this one keep
 };
 
 /// Throws Error where a graph would take more memory or time than any network of its size does, or more

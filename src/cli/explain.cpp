@@ -121,7 +121,7 @@ void explain(const GlobalFlags& global, const ExplainFlags& f) {
   std::vector<std::filesystem::path> places;
   if (!f.out.empty()) places = pictures_of(f.out, inputs);
   std::optional<NpyWriter> raw;
-  must_not_replace("--raw", f.raw, std::vector<std::filesystem::path>{f.model.model, f.input});
+  must_not_replace("--raw", f.raw, files_read(session, {f.input, f.target, f.recipe}));
   if (!f.raw.empty()) raw.emplace(f.raw, inputs.places());
   if (!f.out.empty())
     when_stopped(

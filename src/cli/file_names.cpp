@@ -77,10 +77,18 @@ std::vector<std::string> file_names(std::span<const std::string> names, std::str
 void must_not_replace(const std::string& flag, const std::filesystem::path& path,
                       std::span<const std::filesystem::path> inputs) {
   std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return;
+  const auto refuse = [&] {
+    throw UsageError(
+        fmt::format("{}: {} is read, and would be replaced; choose another place", flag, path.string()));
+  };
   for (const std::filesystem::path& input : inputs) {
-    if (std::filesystem::is_regular_file(path, error) && std::filesystem::equivalent(path, input, error))
-      throw UsageError(
-          fmt::format("{}: {} is read, and would be replaced; choose another place", flag, path.string()));
+    if (std::filesystem::equivalent(path, input, error)) refuse();
+    // Arrays in a folder of pictures are not read.
+    const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    if (path.extension() != ".npy" && std::filesystem::is_directory(input, error) &&
+        std::filesystem::equivalent(folder, input, error))
+      refuse();
   }
 }
 

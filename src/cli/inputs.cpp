@@ -182,4 +182,13 @@ std::vector<std::uint64_t> sample_ids(std::span<const InputItem> items) {
   return ids;
 }
 
+std::vector<std::filesystem::path> files_read(const Session& session, std::vector<std::string> others) {
+  std::vector<std::filesystem::path> files(others.begin(), others.end());
+  const std::filesystem::path model = session.model().path();
+  files.push_back(model);
+  files.push_back(std::filesystem::path(model).replace_extension(".toml"));
+  if (session.preprocessing().labels) files.push_back(*session.preprocessing().labels);
+  return files;
+}
+
 }  // namespace heatproof::cli

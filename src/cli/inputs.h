@@ -59,4 +59,8 @@ Masks masks_of(const InputSource& inputs, const std::string& option, const std::
 /// Numbers of the samples in random streams.
 std::vector<std::uint64_t> sample_ids(std::span<const InputItem> items);
 
+/// What a command reads: the model, its settings and labels, and `others`, of which those that are empty or
+/// words are none.
+std::vector<std::filesystem::path> files_read(const Session& session, std::vector<std::string> others);
+
 }  // namespace heatproof::cli

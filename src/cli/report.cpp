@@ -69,6 +69,8 @@ void add_part(Results& all, const std::string& file, std::string& first, std::st
 void merge(const GlobalFlags& global, std::vector<std::string> files, const std::string& out) {
   must_differ(files, out);
   std::error_code error;
+  if (std::filesystem::exists(out, error) && !std::filesystem::is_regular_file(out, error))
+    throw UsageError(fmt::format("--output {}: is no file, and results cannot be written there", out));
   if (std::filesystem::is_regular_file(out, error)) files.insert(files.begin(), out);  // more is added to it
   when_stopped("stopped; nothing was written, run the same command again");
   Results all = Results::replacing(out);

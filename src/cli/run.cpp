@@ -198,7 +198,7 @@ void run(const GlobalFlags& global, const RunFlags& f) {
   const double runs = convolution::runs_for_transforms(session.network().graph(session.network().unit()));
   RawOutput raw(session, static_cast<double>(inputs.places()) >= runs);
   std::optional<NpyWriter> output;
-  must_not_replace("--output", f.output, std::vector<std::filesystem::path>{f.model.model, f.input});
+  must_not_replace("--output", f.output, files_read(session, {f.input}));
   if (!f.output.empty()) output.emplace(f.output, inputs.places());
   const bool print = !global.json && !global.quiet;
   const Outputs outputs(session, raw.shape());

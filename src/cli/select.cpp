@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/files.h"
+#include "cli/file_names.h"
 #include "cli/health.h"
 #include "cli/inputs.h"
 #include "cli/messages.h"
@@ -310,6 +311,8 @@ void select_and_report(const GlobalFlags& global, const SelectFlags& f, const Se
   const std::string watched = note_scores(global, session.network(), recipes, metrics);
   when_stopped(fmt::format("stopped; what is measured is kept in {}; run the same command again to go on",
                            (std::filesystem::path(f.out) / "results.sqlite").string()));
+  for (const char* name : {"recipe.toml", "report.html"})
+    must_not_replace("--out", std::filesystem::path(f.out) / name, files_read(session, {f.space, f.target}));
   release_notes();  // what follows takes long
   with_results(f.out, [&](Results& results) {
     results.set(kRunFact, to_text(run_of(session, data, options)));

@@ -80,8 +80,9 @@ Tensor row_of(const NpyFile& array, std::int64_t row, const Shape& wanted, const
 
 /// FOLDER/NAME.png, or .npy; empty where neither exists.
 fs::path either(const fs::path& folder, const std::string& name) {
+  std::error_code error;  // a name that is too long is none
   for (const char* ending : {".png", ".npy"}) {
-    if (fs::exists(folder / (name + ending))) return folder / (name + ending);
+    if (fs::exists(folder / (name + ending), error)) return folder / (name + ending);
   }
   return {};
 }
@@ -125,10 +126,11 @@ Masks Masks::beside(const InputSource& inputs) {
   const fs::path& input = inputs.path();
   if (!inputs.photos()) {
     const fs::path file = fs::path(input).replace_extension(".mask.npy");
-    return fs::exists(file) ? from_array(file, inputs) : Masks();
+    std::error_code error;
+    return fs::exists(file, error) ? from_array(file, inputs) : Masks();
   }
-  const fs::path photos =
-      fs::absolute(fs::is_directory(input) ? input : input.parent_path()).lexically_normal();
+  const fs::path whole = fs::absolute(input);  // a bare name has no folder
+  const fs::path photos = (fs::is_directory(input) ? whole : whole.parent_path()).lexically_normal();
   const fs::path above = (photos.has_filename() ? photos : photos.parent_path()).parent_path();
   const auto found = [photos, above](const std::string& of) {
     const std::string name = stem_of(of);

@@ -67,7 +67,13 @@ Database::~Database() { sqlite3_close_v2(handle_); }
 
 void Database::open(const std::filesystem::path& file) {
   if (access_ == Access::read) must_be_a_database(file);
-  if (access_ == Access::write) prepare_to_write(file);
+  if (access_ == Access::write) {
+    std::error_code error;
+    if (std::filesystem::is_symlink(file, error))
+      throw Error(fmt::format("{}: is a link, and the file would be replaced; give the folder it leads to",
+                              shown_.string()));
+    prepare_to_write(file);
+  }
   check(sqlite3_open_v2(
       file.c_str(), &handle_,
       access_ == Access::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr));

@@ -225,6 +225,62 @@ TEST(Process, ReportAndMergeChangeNothingThatTheyRead) {
   EXPECT_EQ(read_file(folder / "o/results.sqlite"), merged);
 }
 
+TEST(Process, ResultsAreNeitherWrittenThroughLinksNorInPlaceOfDevices) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "a");
+  std::filesystem::create_symlink(folder / "elsewhere.sqlite", folder / "a/results.sqlite");
+  EXPECT_EQ(heatproof(quick_select(folder / "a")).code, 1);
+  EXPECT_FALSE(std::filesystem::exists(folder / "elsewhere.sqlite"));
+  ASSERT_EQ(heatproof(quick_select(folder / "1") + " --shard 1/2").code, 0);
+  const std::string pipe = (folder / "pipe").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(heatproof("merge " + (folder / "1/results.sqlite").string() + " --output " + pipe).code, 2);
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+}
+
+TEST(Process, WhatIsReadIsNotReplaced) {
+  const TemporaryFolder folder;
+  const auto put = [&](const std::string& name, const std::string& from) {
+    std::filesystem::create_directories((folder / name).parent_path());
+    std::filesystem::copy_file(from, folder / name);
+  };
+  put("m.onnx", kModel);
+  write_file(folder / "m.toml", "[input]\nrange = 1\nlabels = \"labels.txt\"\n");
+  write_file(folder / "labels.txt", "a\nb\nc\n");
+  write_file(folder / "recipe.toml", "recipe = \"gradient\"\n");
+  write_file(folder / "space.toml", "recipes = [\"gradient\"]\n");
+  for (const char* name : {"im/a.png", "im/b.png"}) put(name, kImages + "/00_circle.png");
+  const auto at = [&](const std::string& name) { return (folder / name).string(); };
+  std::filesystem::create_directory(folder / "o");
+  std::filesystem::copy_file(folder / "space.toml", folder / "o/recipe.toml");
+  const std::string run = "run " + at("m.onnx") + " " + at("im") + " --output ";
+  const std::string explain =
+      "explain " + at("m.onnx") + " " + at("im") + " --recipe " + at("recipe.toml") + " --raw ";
+  for (const std::string& command :
+       {run + at("m.toml"), run + at("labels.txt"), run + at("im/a.png"), run + at("m.onnx"),
+        explain + at("recipe.toml"), explain + at("im/b.png"), explain + at("labels.txt"),
+        "select " + at("m.onnx") + " " + at("im") + " --space " + at("o/recipe.toml") + " --out " +
+            at("o")}) {
+    const Outcome o = heatproof(command);
+    EXPECT_EQ(o.code, 2) << command << o.err;
+    EXPECT_NE(o.err.find("is read, and would be replaced"), std::string::npos) << o.err;
+  }
+  EXPECT_EQ(read_file(folder / "labels.txt"), "a\nb\nc\n");
+  EXPECT_EQ(heatproof(explain + at("im/new.npy")).code, 0);
+  EXPECT_EQ(heatproof(explain + at("im/new.npy")).code, 0);  // its own result of before
+}
+
+TEST(Process, PhotosOfBareAndLongNames) {
+  const TemporaryFolder folder;
+  const std::string longest(250, 'n');
+  for (const std::string& name : {std::string("a"), longest})
+    std::filesystem::copy_file(kImages + "/00_circle.png", folder / (name + ".png"));
+  const std::string here = "cd " + folder.path().string() + " && ";
+  const std::string settings = " --recipe gradient --metric conservation";
+  EXPECT_EQ(shell(here + "$H check " + kModel + " a.png" + settings).code, 0);
+  EXPECT_EQ(heatproof("check " + kModel + " " + folder.path().string() + settings).code, 0);
+}
+
 TEST(Process, PartsOfOtherRunsAreNotMerged) {
   const TemporaryFolder folder;
   ASSERT_EQ(heatproof(quick_select(folder / "1") + " --shard 1/2").code, 0);

@@ -166,8 +166,22 @@ class ExternalData {
     return {t.offset, length};
   }
 
+  /// Of all regions together: files may have holes, and be as long as they like.
+  static std::size_t bytes_of(const std::set<Region>& regions) {
+    std::size_t bytes = 0;
+    std::size_t end = 0;
+    for (const auto& [offset, length] : regions) {
+      const std::size_t first = std::max(end, offset);
+      end = std::max(end, offset + length);
+      bytes += end - std::min(end, first);
+    }
+    return bytes;
+  }
+
   void check(const ModelFile& file, const std::vector<External>& tensors) {
-    if (files_.insert(file.identity()).second) there_ += file.size();
+    std::set<Region> named;
+    for (const External& t : tensors) named.insert(region_of(file, t));
+    if (files_.insert(file.identity()).second) there_ += bytes_of(named);
     std::set<Region> hashed;
     for (const External& t : tensors) {
       const Region region = region_of(file, t);
